@@ -1,0 +1,1 @@
+"""What is heard: recordings, frames, windows, features, and a voice of our own."""

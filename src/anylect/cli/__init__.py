@@ -1,0 +1,1 @@
+"""The command line: a click command per workflow, nothing else."""

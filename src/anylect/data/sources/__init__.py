@@ -1,0 +1,1 @@
+"""One corpus layout per file, each a generator of utterances."""

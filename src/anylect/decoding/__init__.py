@@ -1,0 +1,1 @@
+"""What turns emissions into hypotheses; works without torch."""

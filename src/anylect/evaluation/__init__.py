@@ -1,0 +1,1 @@
+"""What turns pairs of texts into numbers; works without torch."""

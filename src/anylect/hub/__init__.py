@@ -1,0 +1,1 @@
+"""The folder we ship, and how it travels."""

@@ -1,0 +1,1 @@
+"""What is likely: n-gram language models; works without torch."""
