@@ -115,10 +115,7 @@ class Vocabulary:
         elif character == BOUNDARY or (character.isspace() and character != " "):
             hint = "apply the normalizer first; it leaves single spaces between words"
         else:
-            hint = (
-                "drop it with a `remove` or `replace` step of the normalizer, "
-                "or train on text that has it"
-            )
+            hint = "drop it with a `replace` step of the normalizer, or train on text that has it"
         return VocabularyError(
             f"{name_character(character)} in {shown!r} is not in the vocabulary", hint=hint
         )
