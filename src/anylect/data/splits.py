@@ -225,7 +225,9 @@ def _draw(
 ) -> NDArray[np.uint8] | None:
     """Draw units for test, then dev; None if a side stays empty, or far too small if strict."""
     keys, members = np.unique(units, return_inverse=True)
-    sizes = np.bincount(members, weights=durations, minlength=len(keys)).astype(np.float64)
+    # Floating-point sums depend on their order: sorted, the order of utterances does not matter.
+    sorter = np.lexsort((durations, members))
+    sizes = np.bincount(members[sorter], weights=durations[sorter]).astype(np.float64)
     total = float(sizes.sum())
     order = np.argsort(_mix(keys, options.seed), kind="stable")
     sides = np.zeros(len(keys), dtype=np.uint8)

@@ -81,16 +81,17 @@ def read_objects(path: Path) -> Iterator[tuple[int, dict[str, object]]]:
 
 
 def _read_quoted(path: Path, separator: str) -> Iterator[tuple[int, list[str]]]:
-    number = 0
+    begin = 0
 
     def lines() -> Iterator[str]:
-        nonlocal number
-        for number, line in read_lines(path):  # noqa: B007  # remembered for messages
+        nonlocal begin
+        for number, line in read_lines(path):
+            begin = begin or number
             yield line + "\n"
 
     rows = csv.reader(lines(), delimiter=separator, strict=True)
-    begin = 1
     while True:
+        begin = 0
         try:
             row = next(rows)
         except StopIteration:
@@ -102,4 +103,3 @@ def _read_quoted(path: Path, separator: str) -> Iterator[tuple[int, list[str]]]:
                 "table tab-separated as .tsv, where they mean nothing",
             ) from error
         yield begin, row
-        begin = number + 1
