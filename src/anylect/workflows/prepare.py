@@ -98,6 +98,7 @@ def prepare(config: PrepareConfig, *, progress: Progress = silent) -> PrepareRep
     """
     _check_output(config)
     corpus = open_corpus(config.source, config.reading, layout=config.layout)
+    _make_folder(config.output)
     measured, manifest = config.output / _MEASURED, config.output / MANIFEST
     try:
         with _DropList(config.output / DROPPED) as drops:
@@ -127,7 +128,7 @@ def prepare(config: PrepareConfig, *, progress: Progress = silent) -> PrepareRep
         leaks=tuple(leak for leak in outlet.leaks.leaks() if leak.left in SPLITS),
         scripts=dict(outlet.scripts.most_common()),
         strays=outlet.strays,
-        characters=dict(outlet.characters.most_common()),
+        characters=dict(sorted(outlet.characters.items(), key=lambda item: (-item[1], item[0]))),
         notes=(*plan.notes, *outlet.notes()),
     )
 
@@ -161,7 +162,13 @@ class _DropList:
         self.examples: dict[Reason, str] = {}
 
     def __enter__(self) -> "_DropList":
-        self._file = self._beside.open("wb")
+        try:
+            self._file = self._beside.open("wb")
+        except OSError as error:
+            raise ConfigError(
+                f"{self._path}: cannot be written ({error.strerror})",
+                hint="choose an output folder that you may write to",
+            ) from error
         return self
 
     def __exit__(
@@ -364,13 +371,14 @@ def _check_output(config: PrepareConfig) -> None:
             f"{config.output / taken[0]}: exists already",
             hint="choose another output folder, or set `overwrite = true` to replace it",
         )
-    if not config.source.exists():
-        return  # the source's reader says so
+
+
+def _make_folder(path: Path) -> None:
     try:
-        config.output.mkdir(parents=True, exist_ok=True)
+        path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(
-            f"{config.output}: cannot be made a folder ({error.strerror})",
+            f"{path}: cannot be made a folder ({error.strerror})",
             hint="choose a folder that you may write to",
         ) from error
 

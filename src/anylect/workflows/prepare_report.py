@@ -86,7 +86,7 @@ class PrepareReport:
         rare = [mark for mark, count in self.characters.items() if count < _RARE]
         lines = [f"script      {scripts or 'no letters'}"]
         if self.strays:
-            lines.append(f"warning     {self.strays:,} transcripts are in another script than most")
+            lines.append(f"warning     transcripts in another script than most: {self.strays:,}")
         lines.append(f"characters  {len(self.characters)}: {_some(common)}")
         if rare and common:
             lines.append(f"rare        {len(rare)} in fewer than {_RARE} utterances: {_some(rare)}")

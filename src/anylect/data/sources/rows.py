@@ -67,7 +67,8 @@ def read_objects(path: Path) -> Iterator[tuple[int, dict[str, object]]]:
     """
     for number, line in read_lines(path):
         try:
-            fields = json.loads(line)
+            # Writers of data frames say NaN where nothing is known.
+            fields = json.loads(line, parse_constant=lambda _: None)
         except (ValueError, RecursionError) as error:
             raise ManifestError(
                 f"{path}:{number}: broken JSON: {error}", hint="a line is one flat object"
