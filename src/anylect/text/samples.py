@@ -8,7 +8,6 @@ every combination is a correct sentence and nothing here knows any grammar.
 
 import random
 import re
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -23,7 +22,7 @@ from anylect.text.normalize import default_normalizer
 
 _FOLDER = files("anylect.text") / "samples"
 _SLOT = re.compile(r"\{(\w+)\}")
-_PATIENCE = 1000
+_PATIENCE = 50
 """Draws without a new sentence before the rest is listed in full."""
 
 
@@ -94,11 +93,10 @@ def sample_sentences(language: str, *, count: int, seed: int = 0) -> list[str]:
 
     Example:
         >>> sample_sentences("en", count=2)
-        ['', '']
+        ['Peter visits the city every evening.', 'Tomorrow will be cold by the harbour.']
     """
-    sentences = list(islice(_shuffled(load_grammar(language), seed), max(count, 0)))
-    _require(len(sentences), count, name="count", language=language)
-    return sentences
+    sentences = _shuffled(load_grammar(language), seed)
+    return _take(sentences, count, name="count", language=language)
 
 
 def split_sentences(
@@ -124,26 +122,63 @@ def split_sentences(
     """
     normalize = default_normalizer(language)
     rest = _shuffled(load_grammar(language), seed)
-    learnt = list(islice(rest, train))
-    _require(len(learnt), train, name="train", language=language)
+    learnt = _take(rest, train, name="train", language=language)
     known = {word for sentence in learnt for word in normalize(sentence).split()}
-    held = list(islice((s for s in rest if known.issuperset(normalize(s).split())), dev + test))
-    _require(len(held), dev + test, name="dev + test", language=language)
-    return {"train": learnt, "dev": held[:dev], "test": held[dev:]}
+    spoken = (sentence for sentence in rest if known.issuperset(normalize(sentence).split()))
+    return {
+        "train": learnt,
+        "dev": _take(spoken, dev, name="dev", language=language),
+        "test": _take(spoken, test, name="test", language=language),
+    }
+
+
+def _take(sentences: Iterator[str], count: int, *, name: str, language: str) -> list[str]:
+    if count < 0:
+        raise ConfigError(f"`{name}` is {count}", hint="expected zero or more sentences")
+    taken = list(islice(sentences, count))
+    if len(taken) < count:
+        raise ConfigError(
+            f"`{name}` is {count:,}, but language `{language}` has {len(taken):,} such sentences",
+            hint=f"use at most {len(taken):,}, or more sentences to train on",
+        )
+    return taken
 
 
 def _shuffled(grammar: Grammar, seed: int) -> Iterator[str]:
     """Yield every sentence once, in an order that uses all patterns and phrases evenly."""
     normalize = default_normalizer(grammar.language)
     generator = random.Random(seed)
+    drawn = _draw(grammar, generator)
     seen: set[str] = set()
-    for candidates in (_drawn(grammar, generator), _remaining(grammar, generator)):
-        misses = 0
-        for sentence in candidates:
-            key = normalize(sentence)
-            if key not in seen:
-                seen.add(key)
-                misses = 0
-                yield sentence
-            elif (misses := misses + 1) > _PATIENCE:
-                break
+    misses = 0
+    while misses < _PATIENCE:
+        sentence = next(drawn)
+        misses += 1
+        if _is_new(normalize(sentence), seen):
+            misses = 0
+            yield sentence
+    rest = list(grammar.sentences())
+    generator.shuffle(rest)
+    yield from (sentence for sentence in rest if _is_new(normalize(sentence), seen))
+
+
+def _is_new(key: str, seen: set[str]) -> bool:
+    before = len(seen)
+    seen.add(key)
+    return len(seen) > before
+
+
+def _draw(grammar: Grammar, generator: random.Random) -> Iterator[str]:
+    """Draw sentences for ever, repeats included.
+
+    Patterns and the phrases of each slot are dealt like cards from a deck that is shuffled anew
+    when it is empty, so that none is rare by chance.
+    """
+    decks = {name: _deal(phrases, generator) for name, phrases in grammar.slots.items()}
+    for pattern in _deal(grammar.patterns, generator):
+        yield grammar.fill(pattern, [next(decks[name]) for name in _SLOT.findall(pattern)])
+
+
+def _deal(cards: Sequence[str], generator: random.Random) -> Iterator[str]:
+    while True:
+        yield from generator.sample(cards, len(cards))
