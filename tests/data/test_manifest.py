@@ -269,6 +269,29 @@ def test_a_manifest_survives_a_round_trip(tmp_path: Path, utterances: list[Utter
         os.chdir(here)
 
 
+LINES = st.lists(
+    st.binary(max_size=30)
+    | st.builds(
+        lambda fields: json.dumps(fields).encode(),
+        st.dictionaries(st.sampled_from(["id", "start", "lang", "x", *RESERVED]), VALUES),
+    )
+).map(b"\n".join)
+
+
+@given(LINES)
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_a_file_holds_the_only_error_is_ours(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "m.jsonl"
+    path.write_bytes(content)
+    try:
+        read = list(read_manifest(path))
+    except ManifestError as error:
+        placed, hint = error.message.startswith(f"{path}:"), error.hint
+        assert placed and hint  # noqa: PT018  # either outcome of reading will do
+    else:
+        assert len({utterance.id for utterance in read}) == len(read)
+
+
 def test_the_checksum_is_that_of_the_bytes(tmp_path: Path) -> None:
     path = tmp_path / "m.jsonl"
     path.write_bytes(b"abc")

@@ -125,6 +125,29 @@ def test_a_tab_separated_row_is_one_line_whatever_it_says(
     assert [text.strip('"') for _, text in found] == [text.strip('"') for _, text in rows]
 
 
+@given(
+    st.sampled_from(["t.csv", "t.tsv", "t.txt", "t.jsonl"]),
+    st.lists(
+        st.binary(max_size=20) | st.sampled_from([b"path,text", b"a\tb", b'a,"b', b'{"a":1}'])
+    ).map(b"\n".join),
+    st.booleans(),
+)
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_a_table_holds_the_only_error_is_ours(
+    tmp_path: Path,
+    name: str,
+    content: bytes,
+    headed: bool,  # noqa: FBT001  # drawn, not called
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(b"path,text,start\n" * headed + content)
+    try:
+        assert all(isinstance(item, (Utterance, Dropped)) for item in read_table(path))
+    except ManifestError as error:
+        placed, hint = error.message.startswith(f"{path}:"), error.hint
+        assert placed and hint  # noqa: PT018  # either outcome of reading will do
+
+
 def test_json_lines_may_lack_keys(tmp_path: Path) -> None:
     rows = [
         {"path": "a", "sentence": "one", "n": [1]},
@@ -174,6 +197,7 @@ def test_a_broken_row_is_listed_and_the_next_is_read(tmp_path: Path, row: str, d
         ("path,text,text\n", "t.csv", ":1: column `text` stands twice", "rename"),
         ('path,text\na,"b\nc,d\n', "t.csv", ":2: a row that begins here is not ','", "close"),
         ('path,text\na,"b"c\n', "t.csv", ":2: a row that begins here is not ','", "double"),
+        ("path,text\ra,b", "t.csv", ":1: a row that begins here is not ','", "save the table"),
         ("{\n", "t.jsonl", ":1: broken JSON", "flat object"),
         ("[]\n", "t.jsonl", ":1: a list where an object was expected", '"path"'),
         ('{"a": 1}\n', "t.jsonl", ":1: no column for the recording; there are `a`", "call it"),

@@ -38,10 +38,13 @@ def read_first_line(path: Path) -> str:
 
 
 def split_line(line: str, separator: str) -> list[str]:
-    """Split one line as `read_rows` would."""
+    """Split one line as `read_rows` would; a line it cannot read stays whole."""
     if separator not in _QUOTING:
         return [unquote(cell) for cell in line.split(separator)]
-    return next(csv.reader([line], delimiter=separator), [])
+    try:
+        return next(csv.reader([line], delimiter=separator), [])
+    except csv.Error:
+        return [line]
 
 
 def unquote(cell: str) -> str:

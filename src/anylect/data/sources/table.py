@@ -127,7 +127,7 @@ def _read_cells(
     if separator == "|" and len(header) in _HEADERLESS and not _complete(header, columns):
         header = list(_HEADERLESS[len(header)])
     else:
-        next(rows)
+        next(rows, None)
     repeated = {name for name in header if header.count(name) > 1 and name}
     if repeated:
         raise ManifestError(
