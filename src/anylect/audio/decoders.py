@@ -30,10 +30,13 @@ Block = NDArray[np.float32]
 """(N, channels), full scale at ±1."""
 
 _BLOCK_SECONDS = 10
+_TOTAL_IN_HEADER = ("FLAC", "AIFF", "CAF", "W64", "RF64", "AU")
+"""Formats of libsndfile whose number of samples is written, not found out."""
 _MALFORMED = (3, 158)
 """libsndfile's codes for a format it knows in a recording it cannot follow."""
-_RUN_UP = 0.5
-"""Seconds decoded before a stretch and thrown away: lossy codecs need some."""
+_RUN_UP = 1.0
+"""Seconds decoded before a stretch and thrown away: frames of MP3 and AAC lean on earlier ones,
+at low bit rates up to half a second back."""
 _CONTAINERS = (
     "aac,ac3,aiff,amr,amrnb,amrwb,ape,asf,au,avi,caf,dts,eac3,flac,flv,gsm,loas,matroska,webm,"
     "mov,mp4,m4a,3gp,3g2,mj2,mp3,mpc,mpc8,mpeg,mpegts,ogg,rm,tta,voc,w64,wav,wv"
@@ -72,13 +75,16 @@ def open_recording(source: Path | bytes) -> Iterator[Recording]:
     Raises:
         AudioError: Where it is of unknown format, has no audio or is damaged at its beginning.
     """
+    name = describe_source(source)
+    measured = measure(source)
     with contextlib.ExitStack() as stack:
-        file = _try_soundfile(source)
+        file = _try_soundfile(source, measured)
         if file is not None:
-            yield _SoundfileRecording(stack.enter_context(file), source)
+            stack.enter_context(file)
+            yield _SoundfileRecording(file, name=name, measured=measured)
         else:
             container = stack.enter_context(_open_container(source))
-            yield _AvRecording(container, name=describe_source(source))
+            yield _AvRecording(container, name=name)
 
 
 def describe_source(source: Path | bytes) -> str:
@@ -137,26 +143,27 @@ def is_short(found: float, expected: float) -> bool:
 
 
 class _SoundfileRecording:
-    def __init__(self, file: soundfile.SoundFile, source: Path | bytes) -> None:
-        self.name = describe_source(source)
+    def __init__(self, file: soundfile.SoundFile, *, name: str, measured: Length | None) -> None:
+        self.name = name
         self.sample_rate: int = file.samplerate
         self.channels: int = file.channels
         self.promised: float | None = None
-        if file.format in ("WAV", "WAVEX", "MP3"):
-            measured = measure(source)
-            if measured is not None and measured.promised is not None:
-                self.promised = measured.promised / max(1, self.sample_rate)
-        elif file.format != "OGG":  # that figure was read from the last page there is
+        if measured is not None:
+            promised = measured.samples if measured.promised is None else measured.promised
+            self.promised = promised / max(1, self.sample_rate)
+        elif file.format in _TOTAL_IN_HEADER:
             self.promised = file.frames / max(1, self.sample_rate)
+        self._run_up = round(_RUN_UP * self.sample_rate) if file.format == "MP3" else 0
         self._file = file
 
     def find_duration(self) -> float:
         return float(self._file.frames / max(1, self.sample_rate))
 
     def blocks(self, *, start: float = 0.0, duration: float | None = None) -> Iterator[Block]:
-        position = min(round(start * self.sample_rate), self._file.frames)
+        start_at = min(round(start * self.sample_rate), self._file.frames)
         stop = None if duration is None else round((start + duration) * self.sample_rate)
         size = self.sample_rate * _BLOCK_SECONDS
+        position = max(0, start_at - self._run_up)
         try:
             if position:
                 self._file.seek(position)
@@ -165,8 +172,10 @@ class _SoundfileRecording:
                 block: Block = self._file.read(wanted, dtype="float32", always_2d=True)
                 if not len(block):
                     return
+                skipped = max(0, start_at - position)
                 position += len(block)
-                yield block
+                if skipped < len(block):
+                    yield block[skipped:]
         except soundfile.LibsndfileError as error:
             raise _damaged(
                 self.name, error.error_string, after=position / self.sample_rate
@@ -246,13 +255,12 @@ class _AvRecording:
             samples += len(block)
 
 
-def _try_soundfile(source: Path | bytes) -> soundfile.SoundFile | None:
-    """Open with libsndfile; None where it does not know the format."""
+def _try_soundfile(source: Path | bytes, measured: Length | None) -> soundfile.SoundFile | None:
+    """Open with libsndfile; None where it does not know the format or would not read it all."""
     name = describe_source(source)
+    content = io.BytesIO(source) if isinstance(source, bytes) else _name(source)
     try:
-        return soundfile.SoundFile(
-            io.BytesIO(source) if isinstance(source, bytes) else _name(source)
-        )
+        file = soundfile.SoundFile(content)
     except soundfile.LibsndfileError as error:
         if error.code in _MALFORMED:
             raise _damaged(name, error.error_string) from error
@@ -262,6 +270,11 @@ def _try_soundfile(source: Path | bytes) -> soundfile.SoundFile | None:
             f"{name}: headerless audio has no known format or sample rate",
             hint="read it with `numpy.fromfile` and pass the array with `source_rate`",
         ) from error
+    # It guesses the length of an MP3 without count from its first frames, and stops there.
+    if file.format == "MP3" and (measured is None or file.frames < measured.samples):
+        file.close()
+        return None
+    return file
 
 
 def _name(path: Path) -> str | bytes:

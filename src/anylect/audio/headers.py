@@ -19,9 +19,6 @@ _SAMPLE_RATES = {
     2: (22_050, 24_000, 16_000, 0),
     0: (11_025, 12_000, 8_000, 0),
 }
-_ENOUGH_FRAMES = 500
-"""Frames of one bit rate after which all others are taken to have it too; 12 s at 48 kHz."""
-
 Bytes = bytes | mmap.mmap
 
 
@@ -41,8 +38,19 @@ class Length:
 
 
 @dataclass(frozen=True, slots=True)
+class _Found:
+    """Whole frames that are there, and whether one more was begun."""
+
+    frames: int
+    is_cut: bool
+
+
+@dataclass(frozen=True, slots=True)
 class _Frame:
+    """A frame's size in bytes, as it is and without rounding, and what it holds."""
+
     size: int
+    exact_size: float
     samples: int
     sample_rate: int
     channels: int
@@ -63,34 +71,35 @@ def measure_mp3(data: Bytes, *, walks_all: bool) -> Length | None:
 
     Args:
         data: The whole recording, best as a memory map: only headers are touched.
-        walks_all: Visit every frame. Otherwise a count in the opening frame is believed, and a
-            recording whose first 500 frames have one bit rate is taken to keep it; only one
-            without count and with a varying bit rate is still walked to its end.
+        walks_all: Of a varying bit rate, visit every frame, even where the opening frame
+            counts them. A constant bit rate is seen from a handful of frames.
 
     Returns:
         None where the bytes do not start as an MP3 does, or stop being one on the way.
     """
-    position = _after_tag(data)
-    first = _read_frame(data, position)
+    start = _after_tag(data)
+    first = _read_frame(data, start)
     if first is None:
         return None
-    count = _read_count(data, position, first)
+    count = _read_count(data, start, first)
+    if count is not None:
+        start += first.size
+    found = _count_constant(data, start)
+    if found is None and (count is None or walks_all):
+        found = _walk(data, start)
+        if found is None:
+            return None
     if count is None:
-        walked = _walk(data, position, walks_all=walks_all)
-        return walked and Length(
-            first.sample_rate, first.channels, walked[0] * first.samples, None, walked[1]
-        )
-    promised = max(0, count.frames * first.samples - count.trimmed)
-    if not walks_all:
-        there = len(data) - position
-        is_cut = count.size is not None and there < count.size
-        share = there / count.size if count.size and is_cut else 1.0
-        return Length(first.sample_rate, first.channels, int(promised * share), promised, is_cut)
-    walked = _walk(data, position + first.size, walks_all=True)
-    if walked is None:
-        return None
-    samples = min(promised, walked[0] * first.samples)
-    return Length(first.sample_rate, first.channels, samples, promised, walked[1])
+        assert found is not None
+        samples, promised, is_cut = found.frames * first.samples, None, found.is_cut
+    else:
+        promised = max(0, count.frames * first.samples - count.trimmed)
+        if found is not None:
+            samples, is_cut = min(promised, found.frames * first.samples), found.is_cut
+        else:
+            share = min(1.0, (len(data) - start + first.size) / (count.size or 1))
+            samples, is_cut = int(promised * share), share < 1.0
+    return Length(first.sample_rate, first.channels, samples, promised, is_cut)
 
 
 def measure_wav(data: Bytes) -> Length | None:
@@ -130,26 +139,43 @@ def _wav_length(fmt: bytes, size: int, *, there: int) -> Length | None:
     )
 
 
-def _walk(data: Bytes, position: int, *, walks_all: bool) -> tuple[int, bool] | None:
-    """Count whole frames from a position on, and tell whether one more was begun."""
+def _count_constant(data: Bytes, start: int) -> _Found | None:
+    """Count frames of a constant bit rate, or return None where it varies.
+
+    Such frames stand at multiples of their exact size, give or take a byte of padding; enough
+    to look at some places along the recording and at its end.
+    """
+    first = _read_frame(data, start)
+    if first is None:
+        return None
+    size = first.exact_size
+    frames = int((len(data) - start + 2) / size)
+    for number in {frames // 4, frames // 2, frames * 3 // 4, frames - 1} - {-1}:
+        nominal = start + int(number * size)
+        near = (_read_frame(data, nominal + off) for off in (0, 1, -1))
+        if not any(frame is not None and frame.exact_size == size for frame in near):
+            return None
+    rest = len(data) - start - frames * size
+    return _Found(frames, is_cut=rest > 2)
+
+
+def _walk(data: Bytes, position: int) -> _Found | None:
+    """Count whole frames from a position on by going from header to header."""
     sizes: dict[bytes, int] = {}
-    start, end, frames = position, len(data), 0
+    end, frames = len(data), 0
     while position + 4 <= end:
         key = data[position : position + 3]
         size = sizes.get(key)
         if size is None:
             frame = _read_frame(data, position)
             if frame is None:
-                return (frames, False) if _is_tail(data, position) else None
+                return _Found(frames, is_cut=False) if _is_tail(data, position) else None
             size = sizes[key] = frame.size
         if position + size > end:
-            return frames, True
+            return _Found(frames, is_cut=True)
         position += size
         frames += 1
-        if frames == _ENOUGH_FRAMES and not walks_all and len({key[2] >> 4 for key in sizes}) == 1:
-            mean_size = (position - start) / frames
-            return frames + round((_before_tag(data) - position) / mean_size), False
-    return frames, False
+    return _Found(frames, is_cut=False)
 
 
 def _is_tail(data: Bytes, position: int) -> bool:
@@ -171,8 +197,10 @@ def _read_frame(data: Bytes, position: int) -> _Frame | None:
         return None
     samples = 1152 if is_first else 576
     is_mono = raw[3] >> 6 == 3
+    bits = samples // 8 * bitrate * 1000
     return _Frame(
-        size=samples // 8 * bitrate * 1000 // sample_rate + (raw[2] >> 1 & 1),
+        size=bits // sample_rate + (raw[2] >> 1 & 1),
+        exact_size=bits / sample_rate,
         samples=samples,
         sample_rate=sample_rate,
         channels=1 if is_mono else 2,
@@ -213,8 +241,3 @@ def _after_tag(data: Bytes) -> int:
     for byte in data[6:10]:
         size = size << 7 | byte & 0x7F
     return 10 + size
-
-
-def _before_tag(data: Bytes) -> int:
-    """Find where the frames end: before an ID3v1 tag, which has 128 bytes."""
-    return len(data) - 128 if data[-128:-125] == b"TAG" else len(data)
