@@ -274,7 +274,9 @@ class Report:
             return ["no speaker is known: if any speaks twice, the interval is too narrow"]
         doubts = []
         if self.speakers < FEW_SPEAKERS:
-            doubts.append(f"there are {self.speakers} speakers: the interval is rough")
+            doubts.append(
+                f"there are {self.speakers} speakers: the interval is rough, likely too narrow"
+            )
         if self.without_speaker:
             doubts.append(
                 f"{self.without_speaker:,} utterances of unknown speakers were resampled as if "
