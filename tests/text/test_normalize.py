@@ -261,6 +261,10 @@ def test_a_normalizer_travels_between_processes() -> None:
     assert pickle.loads(pickle.dumps(normalizer))("I’ı") == "ı'ı"
 
 
+def test_normalizers_can_be_kept_in_a_set() -> None:
+    assert len({default_normalizer("fa"), default_normalizer("pes"), default_normalizer("ur")}) == 2
+
+
 def test_the_hash_follows_every_option_and_nothing_else() -> None:
     def hash_of(*steps: Punctuation | Lowercase, name: str = "x-1") -> str:
         return Normalizer(name, "x", steps).hash

@@ -60,6 +60,9 @@ class Normalizer:
             hint="its steps undo each other; simplify its `replace` maps",
         )
 
+    def __hash__(self) -> int:
+        return int(self.hash, 16)  # the maps among the options have no hash of their own
+
     @cached_property
     def hash(self) -> str:
         """Twelve hexadecimal digits of the SHA-256 of the canonical JSON."""
