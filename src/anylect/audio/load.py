@@ -125,11 +125,11 @@ def stream_samples(
 def probe(source: Path | str | bytes) -> AudioInfo:
     """Read duration, sample rate and channels from headers, decoding nothing.
 
-    Exact for WAV, FLAC, Ogg, Opus, AIFF, and for MP3 that counts its frames or has a constant
-    bit rate; an MP3 with neither is walked from frame to frame (0.3 s per hour). M4A, WebM and
-    video give what their container says, a few milliseconds of padding included; WebM as
-    browsers record it, without duration, is walked packet by packet. AAC without container is
-    an estimate.
+    Exact for WAV, FLAC, Ogg, Opus and AIFF. An MP3 that counts its frames is believed, one of
+    constant bit rate is computed, one with neither is walked from frame to frame. M4A, WebM and
+    video give what their container says, some hundredths of a second of padding included; WebM
+    as browsers record it, without duration, is walked packet by packet. AAC and AMR without a
+    container are estimates.
 
     Raises:
         AudioError: As `load_waveform`, as far as headers show.
