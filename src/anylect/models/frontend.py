@@ -93,7 +93,7 @@ class Frontend:
             rows = (rows - mean) * scale
         if self.stack > 1:
             whole = len(rows) // self.stack
-            rows = rows[: whole * self.stack].reshape(whole, -1)
+            rows = rows[: whole * self.stack].reshape(whole, self.stack * rows.shape[1])
         return np.ascontiguousarray(rows, dtype=np.float32)
 
     def _add(self, moments: Moments, rows: Rows) -> Moments:
