@@ -12,7 +12,7 @@ from transformers import (
 )
 
 from anylect.errors import BundleError
-from anylect.models.frontend import Moments, build_frontend, pad_rows
+from anylect.models.frontend import Moments, build_frontend
 
 
 def noise(samples: int, seed: int = 0) -> NDArray[np.float32]:
@@ -53,13 +53,6 @@ def test_moments_of_blocks_are_moments_of_the_whole(blocks: list[int]) -> None:
     if whole.count:
         np.testing.assert_allclose(gathered.total, whole.total, rtol=1e-6)
         np.testing.assert_allclose(gathered.squares, whole.squares, rtol=1e-6)
-
-
-def test_padding_stands_behind_the_end() -> None:
-    padded, lengths = pad_rows([np.ones((2, 3), np.float32), np.ones((4, 3), np.float32)])
-    assert padded.shape == (2, 4, 3)
-    assert lengths.tolist() == [2, 4]
-    assert padded[0, 2:].sum() == 0
 
 
 def test_an_unknown_extractor_is_named() -> None:

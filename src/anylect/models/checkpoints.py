@@ -30,10 +30,11 @@ from transformers import (
 )
 
 from anylect.audio.windows import WindowOptions, cut_windows
+from anylect.data.batches import pad
 from anylect.errors import BundleError, HubError
 from anylect.models import deepspeech2, spectrogram_extractor
 from anylect.models.acoustic import Blocks
-from anylect.models.frontend import Frontend, Rows, build_frontend, pad_rows
+from anylect.models.frontend import Frontend, Rows, build_frontend
 from anylect.records import Emissions, Waveform
 from anylect.text.vocabulary import Vocabulary
 
@@ -183,7 +184,7 @@ class CheckpointModel:
 
     @torch.inference_mode()
     def _emit_group(self, batch: list[Rows]) -> tuple[NDArray[np.float32], list[int]]:
-        padded, lengths = pad_rows(batch)
+        padded, lengths = pad(batch)
         sizes = torch.from_numpy(lengths)
         frames = self.frame_lengths(sizes)
         if int(frames.max()) == 0:

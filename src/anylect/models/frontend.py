@@ -110,15 +110,6 @@ class Frontend:
                 rest = rest[rows * self.hop :]
 
 
-def pad_rows(batch: list[Rows]) -> tuple[Rows, NDArray[np.int64]]:
-    """Pad rows with zeros behind their end: (B, N) or (B, N, F), and their lengths (B,)."""
-    lengths = np.array([len(rows) for rows in batch], np.int64)
-    padded = np.zeros((len(batch), int(lengths.max(initial=0)), *batch[0].shape[1:]), np.float32)
-    for row, rows in zip(padded, batch, strict=True):
-        row[: len(rows)] = rows
-    return padded, lengths
-
-
 def build_frontend(extractor: Any) -> Frontend:  # noqa: ANN401  feature extractors share no useful base
     """Build the frontend that computes what a `transformers` feature extractor computes."""
     kind = type(extractor).__name__
