@@ -63,8 +63,8 @@ class Training:
     ) -> None:
         self.model, self.feed, self.validate = model, feed, validate
         self.options, self.journal = schedule, journal
-        self.unreadable: set[str] = set()
-        """Ids of utterances that had to be left out of their batches."""
+        self.unreadable: dict[str, str] = {}
+        """Utterances that had to be left out of their batches, by id, and why."""
         if not feed.lessons:
             raise TrainingError(
                 "the training split has no usable utterance",
@@ -145,15 +145,16 @@ class Training:
                         return
             if not has_heard:
                 raise TrainingError(
-                    f"none of the {len(self.feed.lessons):,} training recordings can be read",
-                    hint="`journal.jsonl` says why of each; paths in a manifest are relative to it",
+                    f"none of the {len(self.feed.lessons):,} training recordings can be read, "
+                    f"e.g. {next(iter(self.unreadable.values()), 'an unknown one')}",
+                    hint="`journal.jsonl` says why of each",
                 )
             self.standing.epoch += 1
             self.standing.batch = 0
 
     def _note_unreadable(self, group: list[Batch]) -> None:
         for name, reason in itertools.chain.from_iterable(each.unreadable for each in group):
-            self.unreadable.add(name)
+            self.unreadable[name] = reason
             self.journal.write("skipped", id=name, reason=reason)
 
     def _step(self, group: list[Batch], meter: "_Meter") -> None:
