@@ -19,10 +19,11 @@ class Evidence:
 
     Args:
         folder: Usually a bundle's `evidence`.
-        name: Of the set, e.g. `manifest.test`.
+        name: Of the set, e.g. `manifest.test`; what would be a folder in it becomes `-`.
     """
 
     def __init__(self, folder: Path, name: str) -> None:
+        name = name.replace("/", "-")
         self.utterances = folder / f"{name}.utterances.jsonl"
         self.report = folder / f"{name}.json"
         self._partial = folder / f".{name}.partial"
@@ -30,7 +31,8 @@ class Evidence:
     def __enter__(self) -> "Evidence":
         try:
             self._partial.parent.mkdir(parents=True, exist_ok=True)
-            self._stream = self._partial.open("w", encoding="utf-8")
+            # Names that are not UTF-8 are kept as `\\udcff`, which JSON reads back.
+            self._stream = self._partial.open("w", encoding="utf-8", errors="backslashreplace")
         except OSError as error:
             raise BundleError(
                 f"{self._partial.parent}: cannot be written to ({error.strerror})",
