@@ -175,9 +175,12 @@ class CheckpointModel:
 
     def save(self, folder: Path) -> None:
         """Write weights, configuration and feature extractor as `transformers` lays them out."""
-        with _quiet():
-            self.module.save_pretrained(folder)
-            self.extractor.save_pretrained(folder)
+        try:
+            with _quiet():
+                self.module.save_pretrained(folder)
+                self.extractor.save_pretrained(folder)
+        except SafetensorError as error:
+            raise OSError(f"{folder}: {error}") from error
 
     def _emit_rows(self, batch: Sequence[Rows]) -> list[NDArray[np.float32]]:
         """Run groups that may share a batch; each result is (T, V), trimmed to its own length."""

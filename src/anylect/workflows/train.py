@@ -4,6 +4,7 @@ The run folder holds the resolved configuration, the journal, checkpoints to res
 the end, the bundle. Killing a run loses at most what happened since its last checkpoint.
 """
 
+import contextlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -213,6 +214,8 @@ def _open_run(config: TrainConfig, *, resume: bool) -> None:
         config.output.mkdir(parents=True, exist_ok=True)
         save_config(config, path)
     except OSError as error:
+        with contextlib.suppress(OSError):
+            path.unlink()  # half a configuration would pass for a run
         raise ConfigError(
             f"{config.output}: cannot be written to ({error.strerror})",
             hint="choose another folder with `--output`",
