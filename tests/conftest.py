@@ -5,6 +5,9 @@ corpus made in memory that any model which listens must learn.
 """
 
 import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,7 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
+from anylect.cli.main import main
 from anylect.config import build_config
 from anylect.data.manifest import write_manifest
 from anylect.records import Utterance
@@ -40,6 +44,32 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no recordings at {folder}; set ANYLECT_DATA")
     return folder
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+
+Run = Callable[..., Done]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run commands in this process as `main` does; what would be a traceback fails the test."""
+
+    def call(*arguments: str | Path) -> Done:
+        monkeypatch.setattr(sys, "argv", ["anylect", *map(str, arguments)])
+        with pytest.raises(SystemExit) as left:
+            main()
+        printed = capsys.readouterr()
+        return Done(int(left.value.code or 0), printed.out, printed.err)
+
+    return call
 
 
 @pytest.fixture(scope="session")
