@@ -1,0 +1,314 @@
+"""Interpolated modified Kneser-Ney: from counts to probabilities.
+
+Third step of estimation. The formulas are those of Chen & Goodman (1998, sec. 3) in the form
+that Heafield et al. (2013, sec. 3) give them and that their program `lmplz` computes: adjusted
+counts, three discounts per order, unigrams interpolated with the uniform distribution over all
+words but `<s>`. With c an n-gram's context and w its last word,
+
+    p(w | c) = (a(c w) - D(a(c w))) / a(c ·) + b(c) p(w | c without its first word)
+
+where a is the adjusted count and b(c), the backoff, is the mass that discounts have freed.
+"""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anylect.compiled import compiled
+from anylect.errors import LanguageModelError
+from anylect.lm.counts import CountTable, split_groups
+from anylect.lm.tables import NGramTables, OrderTable, keep_entries
+from anylect.lm.words import BEGIN, END, UNKNOWN, Words
+
+Ints = NDArray[np.int32]
+Floats = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+
+MAX_ORDER = 6
+FALLBACK = (0.5, 1.0, 1.5)
+"""Discounts where a corpus is too small or too regular to estimate them; lmplz has the same."""
+
+_LEAST = np.float32(1e-37)
+"""What no probability falls below, so that its logarithm stays a number."""
+_NOTHING_PRUNED = np.empty(0, np.bool_)
+
+
+@dataclass(frozen=True, slots=True)
+class Discounts:
+    """What is taken from n-grams seen once, twice, and three times or more."""
+
+    order: int
+    values: tuple[float, float, float]
+    fallback_reason: str | None = None
+    """Why they were not estimated from the counts; None when they were."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Estimate:
+    """A model and how it came about."""
+
+    tables: NGramTables
+    discounts: tuple[Discounts, ...]
+
+    @property
+    def fallbacks(self) -> tuple[Discounts, ...]:
+        """The orders whose discounts could not be estimated."""
+        return tuple(entry for entry in self.discounts if entry.fallback_reason)
+
+
+def estimate(
+    counts: Sequence[CountTable],
+    words: Words,
+    *,
+    prune: Sequence[int] = (0,),
+    allowed: Mask | None = None,
+    first_seen: Ints | None = None,
+    threads: int = 2,
+) -> Estimate:
+    """Estimate a model from the counts of all orders.
+
+    Args:
+        counts: A table per order; see `count_ngrams`. Used up: the tables are emptied.
+        words: The words by number.
+        prune: For each order, n-grams seen this often or less are left out; the last holds
+            for all higher orders. Not decreasing.
+        allowed: Which words may appear in the model; None for all.
+        first_seen: By word, its rank in the order words first appear in the text. Makes the
+            discounts those of lmplz also where its last n-gram tips them; see `_count_last`.
+        threads: How many parts are computed side by side.
+
+    Raises:
+        LanguageModelError: For thresholds that decrease.
+    """
+    thresholds = spread_thresholds(prune, len(counts))
+    discounts = estimate_discounts(counts, first_seen)
+    keep = _choose(counts, thresholds, allowed)
+    orders = [_unigrams(counts[0], discounts[0], keep[0])]
+    with ThreadPoolExecutor(threads) as pool:
+        for k in range(2, len(counts) + 1):
+            table = _extend(counts, orders[-1], discounts[k - 1], keep[k - 1], pool=pool)
+            orders.append(table)
+        for table in orders:
+            list(pool.map(lambda part, table=table: _to_logs(table, *part), _parts(len(table))))
+    tables = NGramTables(words, orders)
+    if any(mask.size for mask in keep):
+        masks = [
+            mask if mask.size else np.ones(len(table), np.bool_)
+            for mask, table in zip(keep, orders, strict=True)
+        ]
+        tables = keep_entries(tables, masks)
+    return Estimate(tables, tuple(discounts))
+
+
+def spread_thresholds(prune: Sequence[int], order: int) -> list[int]:
+    """Return a threshold per order.
+
+    Example:
+        >>> spread_thresholds([0, 0, 1], 5)
+        [0, 0, 1, 1, 1]
+    """
+    given = list(prune) or [0]
+    thresholds = [given[min(k, len(given) - 1)] for k in range(order)]
+    if any(b < a for a, b in zip(thresholds, thresholds[1:], strict=False)) or thresholds[0] < 0:
+        raise LanguageModelError(
+            f"pruning thresholds {given} decrease",
+            hint="give one per order, each at least as large as the one before: `0 0 1`",
+        )
+    return thresholds
+
+
+# ---------------------------------------------------------------- discounts
+
+
+def estimate_discounts(
+    counts: Sequence[CountTable], first_seen: Ints | None = None
+) -> list[Discounts]:
+    """Estimate three discounts per order from counts of counts (Chen & Goodman 1998, eq. 26)."""
+    discounts = []
+    last = _LastNGram(first_seen)
+    for k, table in enumerate(counts, start=1):
+        assert table.adjusted is not None
+        seen = np.bincount(np.minimum(table.adjusted, 5), minlength=6).astype(np.int64)
+        if k < len(counts):
+            last.correct(seen, counts, k)
+        discounts.append(_discounts(k, seen))
+    return discounts
+
+
+def _discounts(order: int, seen: NDArray[np.int64]) -> Discounts:
+    for j in (1, 2, 3):
+        if not seen[j]:
+            return Discounts(order, FALLBACK, f"no {order}-gram has an adjusted count of {j}")
+    share = seen[1] / (seen[1] + 2 * seen[2])
+    values = tuple(float(j - (j + 1) * share * seen[j + 1] / seen[j]) for j in (1, 2, 3))
+    for j, value in enumerate(values, start=1):
+        if not 0 <= value <= j:
+            return Discounts(order, FALLBACK, f"the discount for count {j} would be {value:.2f}")
+    return Discounts(order, (values[0], values[1], values[2]))
+
+
+class _LastNGram:
+    """Counts the last n-gram of every order as lmplz does.
+
+    lmplz sorts n-grams by their words from last to first, words by first appearance. When its
+    stream ends it adds the last n-gram of each lower order to the counts of counts with its
+    plain count instead of its adjusted one. On a large corpus nobody could tell; on a toy
+    corpus it changes discounts in the second digit.
+    """
+
+    def __init__(self, first_seen: Ints | None) -> None:
+        self._first_seen = first_seen
+        self._entry = -1
+
+    def correct(self, seen: NDArray[np.int64], counts: Sequence[CountTable], k: int) -> None:
+        if self._first_seen is None or not counts[0].count[END] or (k > 1 and self._entry < 0):
+            return
+        table = counts[k - 1]
+        if k == 1:
+            candidates, first_words = np.arange(len(table)), np.arange(len(table))
+        else:
+            candidates = np.flatnonzero(table.suffix == self._entry)
+            first_words = _first_words(counts, k, candidates)
+        if not len(candidates):
+            self._entry = -1
+            return
+        best = int(np.argmax(self._first_seen[first_words]))
+        entry = int(candidates[best])
+        assert table.adjusted is not None
+        seen[min(int(table.adjusted[entry]), 5)] -= 1
+        seen[min(int(table.count[entry]), 5)] += 1
+        self._entry = -1 if first_words[best] == BEGIN else entry
+
+
+def _first_words(
+    counts: Sequence[CountTable], k: int, entries: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    for table in reversed(counts[: k - 1]):
+        assert table.children is not None
+        entries = np.searchsorted(table.children, entries, side="right") - 1
+    return entries
+
+
+# ---------------------------------------------------------------- probabilities
+
+
+def _choose(
+    counts: Sequence[CountTable], thresholds: Sequence[int], allowed: Mask | None
+) -> list[Mask]:
+    """Return which n-grams of each order stay; an empty mask where all do."""
+    special = np.zeros(len(counts[0]), np.bool_)
+    special[[UNKNOWN, BEGIN, END]] = True
+    spelled = None if allowed is None else allowed | special
+    keep: list[Mask] = []
+    inside = np.empty(0, np.bool_)
+    for k, (table, threshold) in enumerate(zip(counts, thresholds, strict=True)):
+        mask = _NOTHING_PRUNED
+        if threshold:
+            mask = table.count > threshold
+        if spelled is not None:
+            inside = spelled if k == 0 else _inherit(counts[k - 1], inside) & spelled[table.word]
+            mask = inside if not mask.size else mask & inside
+        keep.append(mask | special if k == 0 and mask.size else mask)
+    return keep
+
+
+def _inherit(shorter: CountTable, mask: Mask) -> Mask:
+    assert shorter.children is not None
+    return np.repeat(mask, np.diff(shorter.children))
+
+
+def _unigrams(table: CountTable, discounts: Discounts, keep: Mask) -> OrderTable:
+    """Interpolate unigrams with the uniform distribution; `<s>` has probability one."""
+    assert table.adjusted is not None
+    adjusted = table.adjusted.astype(np.float64)
+    taken = np.array([0.0, *discounts.values])[np.minimum(table.adjusted, 3)]
+    if keep.size:
+        freed = np.where(keep, taken, adjusted).sum()
+    else:
+        freed = taken.sum()
+    total = adjusted.sum()
+    kept = int(keep.sum()) if keep.size else len(table)
+    uniform = freed / total / (kept - 1)  # `<s>` is never predicted
+    prob = ((adjusted - taken) / total + uniform).astype(np.float32)
+    prob[UNKNOWN], prob[BEGIN] = uniform, 1.0
+    return OrderTable(table.word, prob)
+
+
+def _extend(
+    counts: Sequence[CountTable],
+    shorter: OrderTable,
+    discounts: Discounts,
+    keep: Mask,
+    *,
+    pool: ThreadPoolExecutor,
+) -> OrderTable:
+    """Estimate one order; the order before it gets its backoffs and children."""
+    k = discounts.order
+    table, context = counts[k - 1], counts[k - 2]
+    assert context.children is not None
+    prob = np.empty(len(table), np.float32)
+    backoff = np.empty(len(shorter), np.float32)
+    taken = np.array([0.0, *discounts.values])
+    source = (context.children, table.adjusted, keep, table.suffix, shorter.log_prob)
+    sizes = np.diff(context.children) + 1
+    list(
+        pool.map(
+            lambda part: _interpolate(source, taken, part, (prob, backoff)),
+            split_groups(sizes, 32),
+        )
+    )
+    shorter.backoff, shorter.children = backoff, context.children
+    context.adjusted = context.suffix = None
+    if k == len(counts):
+        table.adjusted = table.suffix = None
+    return OrderTable(table.word, prob)
+
+
+def _parts(size: int) -> list[tuple[int, int]]:
+    step = 1 << 20
+    return [(start, min(size, start + step)) for start in range(0, size, step)]
+
+
+def _to_logs(table: OrderTable, start: int, stop: int) -> None:
+    """Turn probabilities, kept in `log_prob` so far, into natural logarithms."""
+    for column in (table.log_prob, table.backoff):
+        if column is not None:
+            part = column[start:stop]
+            np.log(np.maximum(part, _LEAST, out=part), out=part)
+            np.minimum(part, 0.0, out=part)
+
+
+@compiled
+def _interpolate(
+    source: tuple[Ints, Ints, Mask, Ints, Floats],
+    discounts: NDArray[np.float64],
+    part: tuple[int, int],
+    target: tuple[Floats, Floats],
+) -> None:
+    """Fill in the probabilities of the extensions of contexts in a range, and their backoffs."""
+    children, adjusted, keep, suffix, shorter_prob = source
+    prob, backoff = target
+    for context in range(part[0], part[1]):
+        begin, end = children[context], children[context + 1]
+        if begin == end:
+            backoff[context] = 1.0
+            continue
+        total, freed = np.int64(0), 0.0
+        for entry in range(begin, end):
+            count = adjusted[entry]
+            total += count
+            if keep.size and not keep[entry]:
+                freed += count
+            else:
+                freed += discounts[min(count, 3)]
+        share = 1.0 / total
+        freed *= share
+        for entry in range(begin, end):
+            count = adjusted[entry]
+            own = (count - discounts[min(count, 3)]) * share
+            prob[entry] = own + freed * shorter_prob[suffix[entry]]
+        backoff[context] = freed
+
