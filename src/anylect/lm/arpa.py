@@ -37,7 +37,8 @@ MISSING_UNKNOWN_LOG10 = -100.0
 
 Bytes = NDArray[np.uint8]
 Ints = NDArray[np.int32]
-Floats = NDArray[np.float32]
+Floats = NDArray[np.floating]
+Doubles = NDArray[np.float64]
 
 _NUMBER_BYTES = 14
 _HEADER_BYTES = 1 << 16
@@ -68,7 +69,7 @@ def read_arpa(path: Path) -> NGramTables:
     for order, count in enumerate(counts, start=1):
         at = _find_section(path, text, at, order)
         rows, prob, backoff, at = reader.read_section(at, count=count, order=order)
-        sections.append((rows, prob * np.float32(LN10), backoff * np.float32(LN10)))
+        sections.append((rows, prob * LN10, backoff * LN10))
     _require_end(path, text, at)
     return _build(path, reader.words(), sections)
 
@@ -143,6 +144,9 @@ def _build(
 ) -> NGramTables:
     """Give `<unk>` the number 0 and sort the n-grams into tables."""
     unknown = parsing.find_unknown(words)
+    if unknown is not None:  # it may have been `<UNK>`
+        start = int(words.offsets[unknown])
+        words.buffer[start : start + 5] = np.frombuffer(b"<unk>", np.uint8)
     if unknown is None:
         words, sections = _add_unknown(words, sections)
     elif unknown != UNKNOWN:
@@ -173,11 +177,11 @@ def _add_unknown(
     )
     shifted = [(rows + np.int32(1), prob, backoff) for rows, prob, backoff in sections]
     rows, prob, backoff = shifted[0]
-    first = np.float32(MISSING_UNKNOWN_LOG10 * LN10)
+    first = MISSING_UNKNOWN_LOG10 * LN10
     shifted[0] = (
         np.arange(len(rows) + 1, dtype=np.int32)[:, None],
-        np.concatenate([[first], prob]).astype(np.float32),
-        np.concatenate([[np.float32(0)], backoff]).astype(np.float32),
+        np.concatenate([[first], prob]),
+        np.concatenate([[0.0], backoff]),
     )
     return longer, shifted
 
@@ -230,8 +234,9 @@ def _format_block(
     words = tables.words
     room = _text_size(rows, words.offsets) + (stop - start) * 2 * _NUMBER_BYTES
     text = np.empty(room, np.uint8)
-    backoff = table.log_prob[:0] if table.backoff is None else table.backoff[start:stop]
-    size = _format(rows, table.log_prob[start:stop], backoff, (words.buffer, words.offsets), text)
+    prob = table.log_prob[start:stop].astype(np.float64)
+    backoff = prob[:0] if table.backoff is None else table.backoff[start:stop].astype(np.float64)
+    size = _format(rows, prob, backoff, (words.buffer, words.offsets), text)
     return memoryview(text)[:size], stop - start
 
 
@@ -246,7 +251,11 @@ def _text_size(rows: Ints, offsets: NDArray[np.int64]) -> int:
 
 @compiled
 def _format(
-    rows: Ints, prob: Floats, backoff: Floats, words: tuple[Bytes, NDArray[np.int64]], text: Bytes
+    rows: Ints,
+    prob: Doubles,
+    backoff: Doubles,
+    words: tuple[Bytes, NDArray[np.int64]],
+    text: Bytes,
 ) -> int:
     """Write lines of log10 probability, words and log10 backoff; return the number of bytes."""
     buffer, offsets = words

@@ -12,7 +12,7 @@ from anylect.lm.words import FNV_OFFSET, FNV_PRIME, Words, find_slot
 
 Bytes = NDArray[np.uint8]
 Ints = NDArray[np.int32]
-Floats = NDArray[np.float32]
+Doubles = NDArray[np.float64]
 Longs = NDArray[np.int64]
 
 _FINE, _NO_NUMBER, _NO_WORD, _NEW_WORD, _OLD_WORD, _POSITIVE, _MORE_TEXT, _SHORT = range(8)
@@ -62,7 +62,7 @@ class Reader:
 
     def read_section(
         self, at: int, *, count: int, order: int
-    ) -> tuple[Ints, Floats, Floats, int]:
+    ) -> tuple[Ints, Doubles, Doubles, int]:
         """Read the n-grams of one order.
 
         Returns:
@@ -74,7 +74,7 @@ class Reader:
             self._values = np.zeros(capacity, np.int32)
             self._places = np.zeros((count, 2), np.int64)
         rows = np.empty((count, order), np.int32)
-        prob, backoff = np.empty(count, np.float32), np.zeros(count, np.float32)
+        prob, backoff = np.empty(count, np.float64), np.zeros(count, np.float64)
         status, at = _read_section(
             self.text, at, (self._keys, self._values, self._places), rows, (prob, backoff)
         )
@@ -98,7 +98,7 @@ def _read_section(
     at: int,
     table: tuple[NDArray[np.uint64], Ints, Longs],
     rows: Ints,
-    logs: tuple[Floats, Floats],
+    logs: tuple[Doubles, Doubles],
 ) -> tuple[int, int]:
     prob, backoff = logs
     order = rows.shape[1]

@@ -15,7 +15,7 @@ from anylect.compiled import compiled
 from anylect.lm.words import Words
 
 Ints = NDArray[np.int32]
-Floats = NDArray[np.float32]
+Floats = NDArray[np.floating]
 
 BLOCK = 1 << 15
 """N-grams that are listed, written or sorted at a time."""
@@ -27,7 +27,8 @@ class OrderTable:
 
     Entry i ends in `word[i]`; its extensions are entries `children[i]` to `children[i + 1]` of
     the next order. The highest order has neither children nor backoffs. The first order has
-    one entry per word, in the order of their numbers.
+    one entry per word, in the order of their numbers. Logarithms are single precision when we
+    estimated them, double when a file's base-10 ones must come back to the last digit.
     """
 
     word: Ints
