@@ -14,7 +14,10 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
+import numpy as np
 
+Integer = int | np.int64
+"""A whole number as kernels take and return it: numba makes no difference between the two."""
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
@@ -34,7 +37,8 @@ def compiled(function: Function) -> Function:
     try:
         return _compile(function, keep=True)
     except RuntimeError:  # numba found no folder it may write to
-        numba.config.CACHE_DIR = numba.config.CACHE_DIR or str(_private_folder())
+        settings: Any = numba.config
+        settings.CACHE_DIR = settings.CACHE_DIR or str(_private_folder())
     try:
         return _compile(function, keep=True)
     except RuntimeError:

@@ -11,7 +11,7 @@ import lzma
 import re
 import zlib
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import BinaryIO
@@ -19,7 +19,7 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from anylect.compiled import compiled
+from anylect.compiled import Integer, compiled
 from anylect.errors import LanguageModelError
 from anylect.lm import arpa_parsing as parsing
 from anylect.lm.tables import (
@@ -37,7 +37,6 @@ MISSING_UNKNOWN_LOG10 = -100.0
 
 Bytes = NDArray[np.uint8]
 Ints = NDArray[np.int32]
-Floats = NDArray[np.floating]
 Doubles = NDArray[np.float64]
 
 _NUMBER_BYTES = 14
@@ -126,9 +125,7 @@ def _find_section(path: Path, text: Bytes, at: int, order: int) -> int:
     found = re.match(rb"\s*\\%d-grams:[ \t\r]*\n" % order, head)
     if not found:
         skipped = len(head) - len(head.lstrip())
-        raise parsing.error_at(
-            path, text, at + skipped, rf"expected the section `\{order}-grams:`"
-        )
+        raise parsing.error_at(path, text, at + skipped, rf"expected the section `\{order}-grams:`")
     return at + found.end()
 
 
@@ -140,7 +137,7 @@ def _require_end(path: Path, text: Bytes, at: int) -> None:
 
 
 def _build(
-    path: Path, words: Words, sections: list[tuple[Ints, Floats, Floats]]
+    path: Path, words: Words, sections: Sequence[tuple[Ints, Doubles, Doubles]]
 ) -> NGramTables:
     """Give `<unk>` the number 0 and sort the n-grams into tables."""
     unknown = parsing.find_unknown(words)
@@ -169,8 +166,8 @@ def _build(
 
 
 def _add_unknown(
-    words: Words, sections: list[tuple[Ints, Floats, Floats]]
-) -> tuple[Words, list[tuple[Ints, Floats, Floats]]]:
+    words: Words, sections: Sequence[tuple[Ints, Doubles, Doubles]]
+) -> tuple[Words, Sequence[tuple[Ints, Doubles, Doubles]]]:
     mark = np.frombuffer(b"<unk>", np.uint8)
     longer = Words(
         np.concatenate([mark, words.buffer]), np.concatenate([[0], words.offsets + len(mark)])
@@ -187,8 +184,8 @@ def _add_unknown(
 
 
 def _renumber(
-    words: Words, sections: list[tuple[Ints, Floats, Floats]], order: NDArray[np.int64]
-) -> tuple[Words, list[tuple[Ints, Floats, Floats]]]:
+    words: Words, sections: Sequence[tuple[Ints, Doubles, Doubles]], order: NDArray[np.int64]
+) -> tuple[Words, Sequence[tuple[Ints, Doubles, Doubles]]]:
     number = np.empty(len(order), np.int32)
     number[order] = np.arange(len(order), dtype=np.int32)
     changed = [(number[rows], prob, backoff) for rows, prob, backoff in sections]
@@ -226,9 +223,7 @@ def _in_order(
         yield waiting.popleft().result()
 
 
-def _format_block(
-    tables: NGramTables, order: int, start: int, stop: int
-) -> tuple[memoryview, int]:
+def _format_block(tables: NGramTables, order: int, start: int, stop: int) -> tuple[memoryview, int]:
     rows = tables.rows(order, start, stop)
     table = tables.orders[order - 1]
     words = tables.words
@@ -237,11 +232,11 @@ def _format_block(
     prob = table.log_prob[start:stop].astype(np.float64)
     backoff = prob[:0] if table.backoff is None else table.backoff[start:stop].astype(np.float64)
     size = _format(rows, prob, backoff, (words.buffer, words.offsets), text)
-    return memoryview(text)[:size], stop - start
+    return text[:size].data, stop - start
 
 
 @compiled
-def _text_size(rows: Ints, offsets: NDArray[np.int64]) -> int:
+def _text_size(rows: Ints, offsets: NDArray[np.int64]) -> Integer:
     size = 0
     for i in range(rows.shape[0]):
         for j in range(rows.shape[1]):
@@ -256,10 +251,10 @@ def _format(
     backoff: Doubles,
     words: tuple[Bytes, NDArray[np.int64]],
     text: Bytes,
-) -> int:
+) -> Integer:
     """Write lines of log10 probability, words and log10 backoff; return the number of bytes."""
     buffer, offsets = words
-    at = 0
+    at: Integer = 0
     for i in range(rows.shape[0]):
         at = _format_log10(text, at, prob[i])
         text[at] = 9
@@ -279,7 +274,7 @@ def _format(
 
 
 @compiled
-def _format_log10(text: Bytes, at: int, natural: float) -> int:
+def _format_log10(text: Bytes, at: Integer, natural: float) -> Integer:
     """Write a natural logarithm as a base-10 one with seven decimals."""
     value = natural * 0.4342944819032518
     if value < 0:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from anylect.compiled import compiled
+from anylect.compiled import Integer, compiled
 from anylect.errors import LanguageModelError
 from anylect.lm.words import FNV_OFFSET, FNV_PRIME, Words, find_slot
 
@@ -75,12 +75,12 @@ class Reader:
             self._places = np.zeros((count, 2), np.int64)
         rows = np.empty((count, order), np.int32)
         prob, backoff = np.empty(count, np.float64), np.zeros(count, np.float64)
-        status, at = _read_section(
+        status, end = _read_section(
             self.text, at, (self._keys, self._values, self._places), rows, (prob, backoff)
         )
         if status != _FINE:
-            raise error_at(self.place, self.text, at, _PROBLEMS[status])
-        return rows, prob, backoff, at
+            raise error_at(self.place, self.text, int(end), _PROBLEMS[int(status)])
+        return rows, prob, backoff, int(end)
 
     def words(self) -> Words:
         """Return the words of the first section, in its order."""
@@ -95,11 +95,11 @@ class Reader:
 @compiled
 def _read_section(
     text: Bytes,
-    at: int,
+    at: Integer,
     table: tuple[NDArray[np.uint64], Ints, Longs],
     rows: Ints,
     logs: tuple[Doubles, Doubles],
-) -> tuple[int, int]:
+) -> tuple[Integer, Integer]:
     prob, backoff = logs
     order = rows.shape[1]
     for i in range(rows.shape[0]):
@@ -132,26 +132,26 @@ def _read_section(
 
 
 @compiled
-def _is_blank(byte: int) -> bool:
+def _is_blank(byte: Integer) -> bool:
     return byte == 32 or byte == 9 or byte == 13
 
 
 @compiled
-def _skip_blanks(text: Bytes, at: int) -> int:
+def _skip_blanks(text: Bytes, at: Integer) -> Integer:
     while at < text.size and _is_blank(text[at]):
         at += 1
     return at
 
 
 @compiled
-def _skip_blank_lines(text: Bytes, at: int) -> int:
+def _skip_blank_lines(text: Bytes, at: Integer) -> Integer:
     while at < text.size and (_is_blank(text[at]) or text[at] == 10):
         at += 1
     return at
 
 
 @compiled
-def _read_digits(text: Bytes, at: int, value: int) -> tuple[int, int, int]:
+def _read_digits(text: Bytes, at: Integer, value: Integer) -> tuple[Integer, Integer, Integer]:
     """Read digits onto a value; return it, how many counted, and where they end."""
     digits = 0
     while at < text.size and 48 <= text[at] <= 57:
@@ -163,7 +163,7 @@ def _read_digits(text: Bytes, at: int, value: int) -> tuple[int, int, int]:
 
 
 @compiled
-def _read_number(text: Bytes, at: int) -> tuple[float, int]:
+def _read_number(text: Bytes, at: Integer) -> tuple[float, Integer]:
     """Read a decimal number, `-inf` as -99; NaN where there is none."""
     begin = at
     sign = 1.0
@@ -173,17 +173,17 @@ def _read_number(text: Bytes, at: int) -> tuple[float, int]:
     if at + 2 < text.size and text[at] | 32 == 105 and text[at + 1] | 32 == 110:
         return (-99.0 if sign < 0 else np.nan), at + 3
     whole, digits, at = _read_digits(text, at, np.int64(0))
-    decimals = 0
+    decimals: Integer = 0
     if at < text.size and text[at] == 46:
         whole, decimals, at = _read_digits(text, at + 1, whole)
     if at == begin or not (48 <= text[at - 1] <= 57 or digits):
         return np.nan, at
-    exponent = np.int64(0)
+    exponent: Integer = np.int64(0)
     if at < text.size and text[at] | 32 == 101:
         negative = at + 1 < text.size and text[at + 1] == 45
         signed = at + 1 < text.size and (text[at + 1] == 45 or text[at + 1] == 43)
         exponent, _, at = _read_digits(text, at + (2 if signed else 1), np.int64(0))
-        exponent = min(exponent, 400) * (-1 if negative else 1)
+        exponent = np.int64(min(exponent, 400)) * (-1 if negative else 1)
     if at < text.size and not (_is_blank(text[at]) or text[at] == 10):
         return np.nan, at
     return sign * whole * 10.0 ** (exponent - decimals), at
@@ -191,8 +191,8 @@ def _read_number(text: Bytes, at: int) -> tuple[float, int]:
 
 @compiled
 def _read_word(
-    text: Bytes, at: int, table: tuple[NDArray[np.uint64], Ints, Longs], new: int
-) -> tuple[int, int, int]:
+    text: Bytes, at: Integer, table: tuple[NDArray[np.uint64], Ints, Longs], new: Integer
+) -> tuple[Integer, Integer, Integer]:
     """Read a word and find its number; `new` is the number it gets as a unigram, or -1."""
     keys, values, places = table
     at = _skip_blanks(text, at)

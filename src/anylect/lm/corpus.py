@@ -277,9 +277,7 @@ def _open_zstandard(raw: BinaryIO, place: str) -> BinaryIO:
     )
 
 
-def _read_lines(
-    stream: BinaryIO, raw: BinaryIO, place: str
-) -> Iterator[tuple[Block, int]]:
+def _read_lines(stream: BinaryIO, raw: BinaryIO, place: str) -> Iterator[tuple[Block, int]]:
     carry = b""
     line = 1
     beginning = True

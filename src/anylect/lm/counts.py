@@ -7,6 +7,7 @@ every order falls out as a flat table in which the extensions of an n-gram are n
 The table is work space and result at once: a trie without pointers.
 """
 
+import itertools
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from anylect.compiled import compiled
+from anylect.compiled import Integer, compiled
 from anylect.lm.words import BEGIN, END
 
 Ints = NDArray[np.int32]
@@ -102,14 +103,14 @@ def split_groups(sizes: NDArray[np.integer], parts: int) -> list[tuple[int, int]
 
     Example:
         >>> split_groups(np.array([5, 1, 1, 1, 5]), 2)
-        [(0, 3), (3, 5)]
+        [(0, 2), (2, 5)]
     """
     if not len(sizes):
         return []
     sums = np.cumsum(sizes, dtype=np.int64)
     cuts = np.searchsorted(sums, np.linspace(0, sums[-1], parts + 1)[1:-1])
     edges = [0, *(int(cut) for cut in cuts), len(sizes)]
-    return [(a, b) for a, b in zip(edges, edges[1:], strict=False) if b > a]
+    return [(a, b) for a, b in itertools.pairwise(edges) if b > a]
 
 
 @dataclass(slots=True, eq=False)
@@ -153,17 +154,16 @@ class _Refiner:
         children = np.zeros(len(shorter) + 1, np.int64)
         np.cumsum(children_of, out=children[1:])
         found = int(children[-1])
-        shorter.children = children.astype(np.int32)
-        table = CountTable(
-            np.empty(found, np.int32), np.empty(found, np.int32), np.empty(found, np.int32)
-        )
+        edges = shorter.children = children.astype(np.int32)
+        suffix = np.empty(found, np.int32)
+        table = CountTable(np.empty(found, np.int32), np.empty(found, np.int32), suffix)
         kept = 0 if is_last else len(self.numbers)
         new_entry_at, new_starts = np.empty(kept, np.int32), np.empty(kept and found, np.int32)
         source = (self.numbers, positions, starts, shorter.count, entry_at)
-        target = (table.word, table.count, table.suffix, new_starts, new_entry_at)
+        target = (table.word, table.count, suffix, new_starts, new_entry_at)
         self._in_parts(
             shorter.count,
-            lambda a, b: _emit(source, shorter.children, k, (a, b), target),
+            lambda a, b: _emit(source, edges, k, (a, b), target),
         )
         tables.append(table)
         return new_entry_at, new_starts
@@ -193,7 +193,7 @@ def _find_starts(numbers: Ints) -> Ints:
 
 @compiled
 def _sort_by_word(
-    positions: Ints, numbers: Ints, shift: int, target: Ints, starts: NDArray[np.int64]
+    positions: Ints, numbers: Ints, shift: Integer, target: Ints, starts: NDArray[np.int64]
 ) -> None:
     """Counting sort of positions by the word `shift` after them; keeps the order of equals."""
     for position in positions:
@@ -208,13 +208,15 @@ def _sort_by_word(
 
 
 @compiled
-def _sort(keys: NDArray[np.uint64], size: int) -> None:
+def _sort(keys: NDArray[np.uint64], size: Integer) -> None:
     """Sort the first `size` keys in place: quicksort on a stack of our own, insertion for few.
 
     Not recursive: a kernel that calls itself crashes when numba loads it from its cache.
     """
     stack = np.empty(128, np.int64)
-    depth, low, high = 0, 0, size
+    low: Integer = np.int64(0)
+    high: Integer = np.int64(size)
+    depth = 0
     while True:
         while high - low > 24:
             first, last = _partition(keys, low, high)
@@ -233,7 +235,7 @@ def _sort(keys: NDArray[np.uint64], size: int) -> None:
 
 
 @compiled
-def _partition(keys: NDArray[np.uint64], low: int, high: int) -> tuple[int, int]:
+def _partition(keys: NDArray[np.uint64], low: Integer, high: Integer) -> tuple[Integer, Integer]:
     """Split around the median of three: keys up to the second result, keys from the first."""
     a, b, c = keys[low], keys[(low + high) >> 1], keys[high - 1]
     pivot = max(min(a, b), min(max(a, b), c))
@@ -253,7 +255,7 @@ def _partition(keys: NDArray[np.uint64], low: int, high: int) -> tuple[int, int]
 
 
 @compiled
-def _sort_few(keys: NDArray[np.uint64], low: int, high: int) -> None:
+def _sort_few(keys: NDArray[np.uint64], low: Integer, high: Integer) -> None:
     for i in range(low + 1, high):
         key = keys[i]
         j = i - 1
@@ -268,8 +270,8 @@ def _refine(
     numbers: Ints,
     positions: Ints,
     groups: tuple[Ints, Ints, Ints],
-    k: int,
-    part: tuple[int, int],
+    k: Integer,
+    part: tuple[Integer, Integer],
     children_of: Ints,
 ) -> None:
     """Sort each group of equal (k-1)-grams by its k-th word and count the different ones.
@@ -277,7 +279,7 @@ def _refine(
     `groups` holds last word, first place in `positions` and size of every (k-1)-gram.
     """
     words, starts, sizes = groups
-    largest = 0
+    largest = np.int32(0)
     for group in range(part[0], part[1]):
         largest = max(largest, sizes[group])
     keys = np.empty(largest, np.uint64)
@@ -294,7 +296,7 @@ def _refine(
 
 
 @compiled
-def _refine_pair(numbers: Ints, positions: Ints, start: int, shift: int) -> int:
+def _refine_pair(numbers: Ints, positions: Ints, start: Integer, shift: Integer) -> Integer:
     a, b = positions[start], positions[start + 1]
     word_a, word_b = numbers[a + shift], numbers[b + shift]
     if word_a > word_b:
@@ -304,9 +306,9 @@ def _refine_pair(numbers: Ints, positions: Ints, start: int, shift: int) -> int:
 
 @compiled
 def _refine_many(
-    numbers: Ints, positions: Ints, start: int, shift: int, keys: NDArray[np.uint64]
-) -> int:
-    is_sorted = True
+    numbers: Ints, positions: Ints, start: Integer, shift: Integer, keys: NDArray[np.uint64]
+) -> Integer:
+    is_sorted: np.bool_ = np.bool_(True)
     different = 1
     last = np.int64(numbers[positions[start] + shift])
     for i in range(keys.size):
@@ -332,8 +334,8 @@ def _refine_many(
 def _emit(
     source: tuple[Ints, Ints, Ints, Ints, Ints],
     children: Ints,
-    k: int,
-    part: tuple[int, int],
+    k: Integer,
+    part: tuple[Integer, Integer],
     target: tuple[Ints, Ints, Ints, Ints, Ints],
 ) -> None:
     """Write the entries of order k, now that their number and places are known."""

@@ -78,9 +78,7 @@ def estimate_model(
         first_seen=np.argsort(rank).astype(np.int32),
         threads=options.threads,
     )
-    return Estimated(
-        estimated.tables, corpus.report, estimated.discounts, tokens, tokenizer.marks
-    )
+    return Estimated(estimated.tables, corpus.report, estimated.discounts, tokens, tokenizer.marks)
 
 
 def check_options(options: EstimationOptions) -> None:

@@ -69,7 +69,7 @@ def save_binary(path: Path, tables: NGramTables) -> None:
     tables, _, kernel = _image(tables)
     beside = path.with_name(path.name + ".part")
     with beside.open("wb") as file:
-        file.write(memoryview(kernel.image))
+        file.write(kernel.image.data)
         file.write(pack_words(tables.words))
     beside.replace(path)
 

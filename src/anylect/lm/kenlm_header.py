@@ -32,9 +32,7 @@ _MAGIC_START = b"mmap lm http://kheafield.com/code format version"
 _MAGIC = _MAGIC_START + b" 5\n\0\0"
 _INCOMPLETE = b"mmap lm http://kheafield.com/code incomplete\n"
 _MAGIC_BYTES = -(-len(_MAGIC) // 8) * 8
-_SANITY = struct.pack(
-    f"<{_MAGIC_BYTES}s3f3IQ", _MAGIC, 0.0, 1.0, -0.5, 1, 0xFFFFFFFF, 0, 1
-)
+_SANITY = struct.pack(f"<{_MAGIC_BYTES}s3f3IQ", _MAGIC, 0.0, 1.0, -0.5, 1, 0xFFFFFFFF, 0, 1)
 _FIXED = struct.Struct("<B3xfIB3xI")
 _MAX_ORDER = 32
 
@@ -74,7 +72,7 @@ def is_kenlm_binary(path: Path) -> bool:
     """Tell whether a file is, or began to be, a KenLM binary."""
     with path.open("rb") as file:
         head = file.read(len(_MAGIC_START))
-    return head == _MAGIC_START or _INCOMPLETE.startswith(head[:40]) and len(head) >= 40
+    return head == _MAGIC_START or (_INCOMPLETE.startswith(head[:40]) and len(head) >= 40)
 
 
 def read_header(path: Path, image: Bytes) -> Header:

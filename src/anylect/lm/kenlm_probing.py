@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from anylect.compiled import compiled
+from anylect.compiled import Integer, compiled
 from anylect.lm import layout as at
 from anylect.lm.kenlm_header import PROBING, REST_PROBING, Header, damaged
 from anylect.lm.layout import Bytes, KernelModel, Longs
@@ -101,14 +101,14 @@ def _to_log10(natural: NDArray[np.floating]) -> Floats:
 
 
 @compiled
-def combine(key: np.uint64, word: int) -> np.uint64:
+def combine(key: np.uint64, word: Integer) -> np.uint64:
     """Add the word before to the key of an n-gram."""
     left = key * np.uint64(8978948897894561157)
     return left ^ (np.uint64(1 + word) * np.uint64(17894857484156487943))
 
 
 @compiled
-def find_slot(image: Bytes, layout: Longs, order: int, key: np.uint64) -> int:
+def find_slot(image: Bytes, layout: Longs, order: Integer, key: np.uint64) -> Integer:
     """Return where the entry of an n-gram stands in the image, or -1."""
     place = at.FIRST_ORDER + (order - 2) * at.PER_ORDER
     table, entries = layout[place + at.TABLE], layout[place + at.ENTRIES]
@@ -117,7 +117,7 @@ def find_slot(image: Bytes, layout: Longs, order: int, key: np.uint64) -> int:
     for _ in range(entries):  # a damaged table may have no free slot to stop at
         found = load_u64(image, table + slot * stride)
         if found == key:
-            return table + slot * stride
+            return np.int64(table + slot * stride)
         if found == 0:
             return np.int64(-1)
         slot += 1
@@ -127,7 +127,7 @@ def find_slot(image: Bytes, layout: Longs, order: int, key: np.uint64) -> int:
 
 
 @compiled
-def find_word(image: Bytes, layout: Longs, key: np.uint64) -> int:
+def find_word(image: Bytes, layout: Longs, key: np.uint64) -> Integer:
     """Return the number of the word with this hash; that of `<unk>` if there is none."""
     table, entries = layout[at.LOOKUP], layout[at.LOOKUP_SIZE]
     slot = np.int64(key % np.uint64(entries))
@@ -161,7 +161,7 @@ def _store_words(image: Bytes, layout: Longs, keys: NDArray[np.uint64]) -> None:
 
 
 @compiled
-def _new_slot(image: Bytes, layout: Longs, order: int, key: np.uint64) -> int:
+def _new_slot(image: Bytes, layout: Longs, order: Integer, key: np.uint64) -> Integer:
     place = at.FIRST_ORDER + (order - 2) * at.PER_ORDER
     table, entries = layout[place + at.TABLE], layout[place + at.ENTRIES]
     stride = layout[place + at.STRIDE]
@@ -171,7 +171,7 @@ def _new_slot(image: Bytes, layout: Longs, order: int, key: np.uint64) -> int:
         if slot == entries:
             slot = np.int64(0)
     store_u64(image, table + slot * stride, key)
-    return table + slot * stride
+    return np.int64(table + slot * stride)
 
 
 @compiled

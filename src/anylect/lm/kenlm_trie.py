@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from anylect.compiled import compiled
+from anylect.compiled import Integer, compiled
 from anylect.lm import layout as at
 from anylect.lm.kenlm_header import (
     ARRAY_TRIE,
@@ -113,14 +113,14 @@ def _chopped_bits(entries: int, highest: int, most: int) -> int:
 
 
 @compiled
-def load_bits(image: Bytes, begin: int, bit: int, bits: int) -> int:
+def load_bits(image: Bytes, begin: Integer, bit: Integer, bits: Integer) -> Integer:
     """Read up to 57 bits from any bit on."""
     value = load_u64(image, begin + (bit >> 3)) >> np.uint64(bit & 7)
     return np.int64(value & ((np.uint64(1) << np.uint64(bits)) - np.uint64(1)))
 
 
 @compiled
-def unigram_range(image: Bytes, layout: Longs, word: int) -> tuple[int, int]:
+def unigram_range(image: Bytes, layout: Longs, word: Integer) -> tuple[Integer, Integer]:
     """Return which entries of order two end in a word."""
     place = layout[at.UNIGRAMS] + word * _UNIGRAM_BYTES + 8
     entries = layout[at.FIRST_ORDER + at.ENTRIES]
@@ -130,8 +130,8 @@ def unigram_range(image: Bytes, layout: Longs, word: int) -> tuple[int, int]:
 
 @compiled
 def find_entry(
-    image: Bytes, layout: Longs, order: int, siblings: tuple[int, int], word: int
-) -> int:
+    image: Bytes, layout: Longs, order: Integer, siblings: tuple[Integer, Integer], word: Integer
+) -> Integer:
     """Return the entry of an order, among siblings, that begins with a word; or -1."""
     place = at.FIRST_ORDER + (order - 2) * at.PER_ORDER
     table, bits = layout[place + at.TABLE], layout[place + at.STRIDE]
@@ -150,7 +150,9 @@ def find_entry(
 
 
 @compiled
-def child_range(image: Bytes, layout: Longs, order: int, entry: int) -> tuple[int, int]:
+def child_range(
+    image: Bytes, layout: Longs, order: Integer, entry: Integer
+) -> tuple[Integer, Integer]:
     """Return which entries of the next order extend an entry to the left."""
     place = at.FIRST_ORDER + (order - 2) * at.PER_ORDER
     table, bits = layout[place + at.TABLE], layout[place + at.STRIDE]
@@ -165,7 +167,7 @@ def child_range(image: Bytes, layout: Longs, order: int, entry: int) -> tuple[in
 
 
 @compiled
-def _upper_bits(image: Bytes, layout: Longs, place: int, entry: int) -> int:
+def _upper_bits(image: Bytes, layout: Longs, place: Integer, entry: Integer) -> Integer:
     """Return the last place of the array whose value does not exceed an entry's number."""
     array = layout[place + at.ARRAY]
     low, high = np.int64(0), layout[place + at.ARRAY_SIZE]
@@ -179,7 +181,7 @@ def _upper_bits(image: Bytes, layout: Longs, place: int, entry: int) -> int:
 
 
 @compiled
-def entry_prob(image: Bytes, layout: Longs, order: int, entry: int) -> np.float32:
+def entry_prob(image: Bytes, layout: Longs, order: Integer, entry: Integer) -> np.float32:
     """Return the log10 probability of an entry."""
     place = at.FIRST_ORDER + (order - 2) * at.PER_ORDER
     bit = entry * layout[place + at.STRIDE] + layout[at.WORD_BITS]
@@ -194,7 +196,7 @@ def entry_prob(image: Bytes, layout: Longs, order: int, entry: int) -> np.float3
 
 
 @compiled
-def entry_backoff(image: Bytes, layout: Longs, order: int, entry: int) -> np.float32:
+def entry_backoff(image: Bytes, layout: Longs, order: Integer, entry: Integer) -> np.float32:
     """Return the log10 backoff of an entry below the highest order."""
     place = at.FIRST_ORDER + (order - 2) * at.PER_ORDER
     bit = entry * layout[place + at.STRIDE] + layout[at.WORD_BITS]
@@ -207,14 +209,14 @@ def entry_backoff(image: Bytes, layout: Longs, order: int, entry: int) -> np.flo
 
 
 @compiled
-def find_word(image: Bytes, layout: Longs, key: np.uint64) -> int:
+def find_word(image: Bytes, layout: Longs, key: np.uint64) -> Integer:
     """Return the number of the word with this hash; that of `<unk>` if there is none."""
     low, high = np.int64(0), layout[at.LOOKUP_SIZE]
     while low < high:
         middle = (low + high) >> 1
         found = load_u64(image, layout[at.LOOKUP] + 8 * middle)
         if found == key:
-            return min(middle + 1, layout[at.VOCABULARY] - 1)
+            return np.int64(min(middle + 1, layout[at.VOCABULARY] - 1))
         if found < key:
             low = middle + 1
         else:
@@ -229,7 +231,7 @@ def find_word(image: Bytes, layout: Longs, key: np.uint64) -> int:
 def list_order(
     image: Bytes,
     layout: Longs,
-    order: int,
+    order: Integer,
     shorter: tuple[NDArray[np.int32], NDArray[np.int64]],
 ) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.float32], NDArray[np.int64]]:
     """List the n-grams of an order, given the words and entries of those they end in.
@@ -263,9 +265,7 @@ def list_order(
 
 
 @compiled
-def list_unigrams(
-    image: Bytes, layout: Longs
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def list_unigrams(image: Bytes, layout: Longs) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """List the log10 probabilities and backoffs of all words."""
     words = layout[at.VOCABULARY]
     prob, backoff = np.zeros(words, np.float32), np.zeros(words, np.float32)

@@ -10,6 +10,7 @@ words but `<s>`. With c an n-gram's context and w its last word,
 where a is the adjusted count and b(c), the backoff, is the mass that discounts have freed.
 """
 
+import itertools
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from anylect.compiled import compiled
+from anylect.compiled import Integer, compiled
 from anylect.errors import LanguageModelError
 from anylect.lm.counts import CountTable, split_groups
 from anylect.lm.tables import NGramTables, OrderTable, keep_entries
@@ -112,7 +113,7 @@ def spread_thresholds(prune: Sequence[int], order: int) -> list[int]:
     """
     given = list(prune) or [0]
     thresholds = [given[min(k, len(given) - 1)] for k in range(order)]
-    if any(b < a for a, b in zip(thresholds, thresholds[1:], strict=False)) or thresholds[0] < 0:
+    if any(b < a for a, b in itertools.pairwise(thresholds)) or thresholds[0] < 0:
         raise LanguageModelError(
             f"pruning thresholds {given} decrease",
             hint="give one per order, each at least as large as the one before: `0 0 1`",
@@ -225,10 +226,7 @@ def _unigrams(table: CountTable, discounts: Discounts, keep: Mask) -> OrderTable
     assert table.adjusted is not None
     adjusted = table.adjusted.astype(np.float64)
     taken = np.array([0.0, *discounts.values])[np.minimum(table.adjusted, 3)]
-    if keep.size:
-        freed = np.where(keep, taken, adjusted).sum()
-    else:
-        freed = taken.sum()
+    freed = (np.where(keep, taken, adjusted) if keep.size else taken).sum()
     total = adjusted.sum()
     kept = int(keep.sum()) if keep.size else len(table)
     uniform = freed / total / (kept - 1)  # `<s>` is never predicted
@@ -249,6 +247,8 @@ def _extend(
     k = discounts.order
     table, context = counts[k - 1], counts[k - 2]
     assert context.children is not None
+    assert table.adjusted is not None
+    assert table.suffix is not None
     prob = np.empty(len(table), np.float32)
     backoff = np.empty(len(shorter), np.float32)
     taken = np.array([0.0, *discounts.values])
@@ -283,9 +283,9 @@ def _to_logs(table: OrderTable, start: int, stop: int) -> None:
 
 @compiled
 def _interpolate(
-    source: tuple[Ints, Ints, Mask, Ints, Floats],
+    source: tuple[Ints, Ints, Mask, Ints, NDArray[np.floating]],
     discounts: NDArray[np.float64],
-    part: tuple[int, int],
+    part: tuple[Integer, Integer],
     target: tuple[Floats, Floats],
 ) -> None:
     """Fill in the probabilities of the extensions of contexts in a range, and their backoffs."""
@@ -311,4 +311,3 @@ def _interpolate(
             own = (count - discounts[min(count, 3)]) * share
             prob[entry] = own + freed * shorter_prob[suffix[entry]]
         backoff[context] = freed
-

@@ -4,6 +4,7 @@ KenLM's files hold numbers at addresses that NumPy's typed arrays cannot start a
 kernels read them in one instruction each. Byte order is little-endian, as in the files.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numba
@@ -12,13 +13,14 @@ from llvmlite import ir
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from anylect.compiled import compiled
+from anylect.compiled import Integer, compiled
 
 Bytes = NDArray[np.uint8]
 
 
 def _pointer(context: Any, builder: Any, signature: Any, args: Any, width: Any) -> Any:  # noqa: ANN401
-    kind = numba.core.cgutils.create_struct_proxy(signature.args[0])
+    make: Any = numba.core.cgutils.create_struct_proxy
+    kind = make(signature.args[0])
     data = kind(context, builder, value=args[0]).data
     return builder.bitcast(builder.gep(data, [args[1]]), width.as_pointer())
 
@@ -47,19 +49,21 @@ def _storer(width: Any, kind: Any) -> Any:  # noqa: ANN401
     return intrinsic(store)
 
 
-load_u64 = _loader(ir.IntType(64), numba.types.uint64)
-load_u32 = _loader(ir.IntType(32), numba.types.uint32)
-load_f32 = _loader(ir.FloatType(), numba.types.float32)
-store_u64 = _storer(ir.IntType(64), numba.types.uint64)
-store_u32 = _storer(ir.IntType(32), numba.types.uint32)
-store_f32 = _storer(ir.FloatType(), numba.types.float32)
+load_u64: Callable[[Bytes, Integer], np.uint64] = _loader(ir.IntType(64), numba.types.uint64)
+load_u32: Callable[[Bytes, Integer], np.uint32] = _loader(ir.IntType(32), numba.types.uint32)
+load_f32: Callable[[Bytes, Integer], np.float32] = _loader(ir.FloatType(), numba.types.float32)
+store_u64: Callable[[Bytes, Integer, np.uint64], None] = _storer(ir.IntType(64), numba.types.uint64)
+store_u32: Callable[[Bytes, Integer, np.uint32], None] = _storer(ir.IntType(32), numba.types.uint32)
+store_f32: Callable[[Bytes, Integer, np.float32], None] = _storer(
+    ir.FloatType(), numba.types.float32
+)
 
 _MULTIPLIER = np.uint64(0xC6A4A7935BD1E995)
 _SHIFT = np.uint64(47)
 
 
 @compiled
-def murmur_hash(buffer: Bytes, start: int, stop: int) -> np.uint64:
+def murmur_hash(buffer: Bytes, start: Integer, stop: Integer) -> np.uint64:
     """Hash bytes by MurmurHash64A with seed zero (Austin Appleby, public domain)."""
     length = stop - start
     key = np.uint64(length) * _MULTIPLIER

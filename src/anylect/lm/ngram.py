@@ -24,12 +24,11 @@ so a search may merge on them. `EMPTY` is the state after nothing, `model.begin`
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from anylect.compiled import compiled
+from anylect.compiled import Integer, compiled
 from anylect.errors import LanguageModelError
 from anylect.lm import kenlm_probing as probing
 from anylect.lm import kenlm_trie as trie
@@ -125,7 +124,7 @@ def finish_layout(kernel: KernelModel) -> None:
 
 
 @compiled
-def advance(model: KernelModel, state: State, word: int) -> tuple[float, State]:
+def advance(model: KernelModel, state: State, word: Integer) -> tuple[float, State]:
     """Return the natural log-probability of a word after a state, and the state after it.
 
     The longest n-gram known ends in the word; contexts longer than its own are paid for with
@@ -147,7 +146,7 @@ def advance(model: KernelModel, state: State, word: int) -> tuple[float, State]:
 
 
 @compiled
-def unigram_log_prob(model: KernelModel, word: int) -> float:
+def unigram_log_prob(model: KernelModel, word: Integer) -> float:
     """Return the natural log-probability of a word that nothing is known about."""
     place = model.layout[at.UNIGRAMS] + word * model.layout[at.UNIGRAM_STRIDE]
     prob = np.uint32(load_u32(model.image, place) | at.NEGATIVE_ZERO).view(np.float32)
@@ -155,9 +154,7 @@ def unigram_log_prob(model: KernelModel, word: int) -> float:
 
 
 @compiled
-def score_words(
-    model: KernelModel, state: State, words: NDArray[np.int32]
-) -> NDArray[np.float64]:
+def score_words(model: KernelModel, state: State, words: NDArray[np.int32]) -> NDArray[np.float64]:
     """Return the natural log-probability of each of some words in a row."""
     scores = np.empty(words.size, np.float64)
     for i in range(words.size):
@@ -184,7 +181,7 @@ def _begin_state(model: KernelModel) -> State:
 
 
 @compiled
-def _word_at(layout: NDArray[np.int64], state: State, age: int) -> int:
+def _word_at(layout: NDArray[np.int64], state: State, age: Integer) -> Integer:
     """Return the word seen `age` words before the last one, -1 past the end of the context."""
     per_half, bits = layout[at.PER_HALF], layout[at.BITS]
     half = state[0] if age < per_half else state[1]
@@ -195,14 +192,14 @@ def _word_at(layout: NDArray[np.int64], state: State, age: int) -> int:
 
 
 @compiled
-def _mask(bits: int) -> np.uint64:
+def _mask(bits: Integer) -> np.uint64:
     if bits >= 64:
         return np.uint64(0xFFFFFFFFFFFFFFFF)
     return (np.uint64(1) << np.uint64(bits)) - np.uint64(1)
 
 
 @compiled
-def _length(layout: NDArray[np.int64], state: State) -> int:
+def _length(layout: NDArray[np.int64], state: State) -> Integer:
     length = np.int64(0)
     while length < layout[at.ORDER] - 1 and _word_at(layout, state, length) >= 0:
         length += 1
@@ -210,7 +207,7 @@ def _length(layout: NDArray[np.int64], state: State) -> int:
 
 
 @compiled
-def _push(layout: NDArray[np.int64], state: State, word: int, kept: int) -> State:
+def _push(layout: NDArray[np.int64], state: State, word: Integer, kept: Integer) -> State:
     """Return the state of the last `kept` words, this one among them."""
     per_half, bits = layout[at.PER_HALF], layout[at.BITS]
     carry = (state[0] >> np.uint64(bits * (per_half - 1))) & _mask(bits)
@@ -223,11 +220,13 @@ def _push(layout: NDArray[np.int64], state: State, word: int, kept: int) -> Stat
 
 @compiled
 def _extends_right(backoff: np.float32) -> bool:
-    return np.float32(backoff).view(np.uint32) != at.NEGATIVE_ZERO
+    return bool(np.float32(backoff).view(np.uint32) != at.NEGATIVE_ZERO)
 
 
 @compiled
-def _ask_probing(model: KernelModel, state: State, word: int) -> tuple[np.float32, int, int]:
+def _ask_probing(
+    model: KernelModel, state: State, word: Integer
+) -> tuple[np.float32, Integer, Integer]:
     """Return log10 of the longest known n-gram, its order, and how many words still matter."""
     image, layout = model.image, model.layout
     order = layout[at.ORDER]
@@ -255,7 +254,9 @@ def _ask_probing(model: KernelModel, state: State, word: int) -> tuple[np.float3
 
 
 @compiled
-def _ask_trie(model: KernelModel, state: State, word: int) -> tuple[np.float32, int, int]:
+def _ask_trie(
+    model: KernelModel, state: State, word: Integer
+) -> tuple[np.float32, Integer, Integer]:
     image, layout = model.image, model.layout
     order = layout[at.ORDER]
     place = layout[at.UNIGRAMS] + word * layout[at.UNIGRAM_STRIDE]
@@ -281,7 +282,7 @@ def _ask_trie(model: KernelModel, state: State, word: int) -> tuple[np.float32, 
 
 
 @compiled
-def _backoffs(model: KernelModel, state: State, shortest: int) -> np.float32:
+def _backoffs(model: KernelModel, state: State, shortest: Integer) -> np.float32:
     """Add up the log10 backoffs of a state's contexts of `shortest` words and more."""
     image, layout = model.image, model.layout
     last = _word_at(layout, state, np.int64(0))
@@ -304,7 +305,7 @@ def _backoffs(model: KernelModel, state: State, shortest: int) -> np.float32:
 
 
 @compiled
-def _trie_backoffs(model: KernelModel, state: State, shortest: int) -> np.float32:
+def _trie_backoffs(model: KernelModel, state: State, shortest: Integer) -> np.float32:
     image, layout = model.image, model.layout
     total = np.float32(0.0)
     siblings = trie.unigram_range(image, layout, _word_at(layout, state, np.int64(0)))

@@ -18,9 +18,7 @@ Floats = NDArray[np.floating]
 
 def complete_suffixes(tables: NGramTables) -> NGramTables:
     """Return a model in which every n-gram's last words are n-grams too."""
-    rows = [
-        tables.rows(order, 0, len(table)) for order, table in enumerate(tables.orders, start=1)
-    ]
+    rows = [tables.rows(order, 0, len(table)) for order, table in enumerate(tables.orders, start=1)]
     added: list[Ints] = [np.empty((0, order), np.int32) for order in range(1, tables.order + 1)]
     for k in range(tables.order - 1, 1, -1):  # rows[k] is order k + 1
         suffixes = np.concatenate([rows[k][:, 1:], added[k][:, 1:]])
@@ -48,7 +46,7 @@ def backed_off(orders: Sequence[OrderTable], rows: Ints) -> Floats:
     width = min(rows.shape[1], len(orders))
     rows = rows[:, rows.shape[1] - width :]
     entries = find_entries(orders, rows)
-    log_prob = orders[width - 1].log_prob[np.maximum(entries, 0)].copy()
+    log_prob: Floats = orders[width - 1].log_prob[np.maximum(entries, 0)].copy()
     missing = np.flatnonzero(entries < 0)
     if len(missing):
         contexts = find_entries(orders, rows[missing, :-1])

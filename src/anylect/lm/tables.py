@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from anylect.compiled import compiled
+from anylect.compiled import Integer, compiled
 from anylect.lm.words import Words
 
 Ints = NDArray[np.int32]
@@ -204,13 +204,13 @@ def _is_increasing(keys: NDArray[np.int64]) -> bool:
 
 
 @compiled
-def _gather(words: Ints, entries: NDArray[np.int64], rows: Ints, column: int) -> None:
+def _gather(words: Ints, entries: NDArray[np.int64], rows: Ints, column: Integer) -> None:
     for i in range(entries.size):
         rows[i, column] = words[entries[i]]
 
 
 @compiled
-def _climb(children: Ints, first: int, entries: NDArray[np.int64]) -> None:
+def _climb(children: Ints, first: Integer, entries: NDArray[np.int64]) -> None:
     """Replace neighbouring entries by those they extend; the one of the first is known."""
     parent = first
     for i in range(entries.size):
@@ -220,7 +220,7 @@ def _climb(children: Ints, first: int, entries: NDArray[np.int64]) -> None:
 
 
 @compiled
-def find_child(children: Ints, words: Ints, entry: int, word: int) -> int:
+def find_child(children: Ints, words: Ints, entry: Integer, word: Integer) -> Integer:
     """Return the entry that extends another by a word, -1 if there is none."""
     low, high = np.int64(children[entry]), np.int64(children[entry + 1])
     while high - low > 8:
@@ -247,4 +247,3 @@ def _find_children(
         else:
             found[i] = find_child(children, words, entries[i], next_words[i])
     return found
-

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from anylect.compiled import compiled
+from anylect.compiled import Integer, compiled
 from anylect.errors import ManifestError
 from anylect.lm.corpus import Block
 
@@ -82,7 +82,7 @@ class Tokenizer:
     _values: NDArray[np.int32] = field(default_factory=lambda: np.zeros(1 << 16, np.int32))
     _buffer: NDArray[np.uint8] = field(default_factory=lambda: np.empty(1 << 20, np.uint8))
     _offsets: NDArray[np.int64] = field(default_factory=lambda: np.zeros(1 << 15, np.int64))
-    _count: int = 0
+    _count: Integer = 0
 
     def __post_init__(self) -> None:
         for mark in (*SPECIAL, "<UNK>"):
@@ -115,7 +115,8 @@ class Tokenizer:
         text = np.frombuffer(data, np.uint8)
         room = _count_tokens(text)
         numbers = np.empty(room, np.int32)
-        at = filled = 0
+        at: Integer = 0
+        filled: Integer = 0
         while at < len(text):
             at, filled, self._count = _tokenize(
                 (text, at, filled, self._count),
@@ -129,7 +130,7 @@ class Tokenizer:
                 self._grow(text, at)
         return numbers[:filled]
 
-    def _grow(self, text: NDArray[np.uint8], at: int) -> None:
+    def _grow(self, text: NDArray[np.uint8], at: Integer) -> None:
         """Make room for the word that did not fit, and for as many again."""
         if self._count + 2 > len(self._offsets):
             self._offsets = np.concatenate([self._offsets, np.zeros_like(self._offsets)])
@@ -148,17 +149,17 @@ class Tokenizer:
         mark = SPECIAL[numbers[position] + _MARK]
         return ManifestError(
             f"{block.place}:{line}: `{mark}` stands in the text; sentence marks are added by us",
-            hint="remove it from the text, or set `marks = \"skip\"` to read on without it",
+            hint='remove it from the text, or set `marks = "skip"` to read on without it',
         )
 
 
 @compiled
-def _is_separator(byte: int) -> bool:
-    return byte <= 32 and (byte == 32 or byte == 10 or byte == 9 or byte == 13 or byte == 0)
+def _is_separator(byte: Integer) -> bool:
+    return bool(byte == 32 or byte == 10 or byte == 9 or byte == 13 or byte == 0)
 
 
 @compiled
-def _count_tokens(text: NDArray[np.uint8]) -> int:
+def _count_tokens(text: NDArray[np.uint8]) -> Integer:
     tokens, inside = 0, False
     for byte in text:
         separates = _is_separator(byte)
@@ -171,6 +172,7 @@ def _count_tokens(text: NDArray[np.uint8]) -> int:
 
 @compiled
 def find_slot(key: np.uint64, keys: NDArray[np.uint64]) -> np.uint64:
+    """Return where a key stands, or would, in a table of a power of two that is not full."""
     mask = np.uint64(keys.size - 1)
     slot = (key * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(32) & mask
     while keys[slot] != 0 and keys[slot] != key:
@@ -180,13 +182,13 @@ def find_slot(key: np.uint64, keys: NDArray[np.uint64]) -> np.uint64:
 
 @compiled
 def _tokenize(
-    progress: tuple[NDArray[np.uint8], int, int, int],
+    progress: tuple[NDArray[np.uint8], Integer, Integer, Integer],
     keys: NDArray[np.uint64],
     values: NDArray[np.int32],
     buffer: NDArray[np.uint8],
     offsets: NDArray[np.int64],
     numbers: NDArray[np.int32],
-) -> tuple[int, int, int]:
+) -> tuple[Integer, Integer, Integer]:
     """Number words until the text ends or the table is full; resumes where it stopped.
 
     A line is open when the last number is not `</s>`, so no other state is needed.
