@@ -100,6 +100,8 @@ def load_tables(path: Path) -> NGramTables:
         rows, prob, backoff, entries = trie.list_order(
             kernel.image, kernel.layout, order, (rows, entries)
         )
+        if not (np.isfinite(prob).all() and np.isfinite(backoff).all()):
+            raise damaged(path, f"probabilities of its {order}-grams are no numbers")
         sections.append((rows, prob * np.float64(LN10), backoff * np.float64(LN10)))
     try:
         return build_tables(words, sections)
