@@ -39,6 +39,7 @@ Bytes = NDArray[np.uint8]
 Ints = NDArray[np.int32]
 Doubles = NDArray[np.float64]
 
+_BLOCKS_HELD = 16
 _NUMBER_BYTES = 14
 _HEADER_BYTES = 1 << 16
 
@@ -198,7 +199,7 @@ def _renumber(
 
 
 def _write(file: BinaryIO, tables: NGramTables, *, threads: int, progress: Progress) -> None:
-    total, done = sum(tables.counts), 0
+    total, done, blocks = sum(tables.counts), 0, 0
     header = "".join(f"ngram {k}={count}\n" for k, count in enumerate(tables.counts, start=1))
     file.write(b"\\data\\\n" + header.encode())
     with ThreadPoolExecutor(threads) as pool:
@@ -208,6 +209,9 @@ def _write(file: BinaryIO, tables: NGramTables, *, threads: int, progress: Progr
                 file.write(block)
                 done += size
                 progress(done, total)
+                blocks += 1
+                if blocks % _BLOCKS_HELD == 0:
+                    tables.release()
     file.write(b"\n\\end\\\n")
 
 

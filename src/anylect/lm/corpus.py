@@ -33,7 +33,6 @@ STANDARD_INPUT = Path("-")
 SPACE_SYMBOL = "|"
 """Stands for the space in a model of characters, as the word boundary does on disk."""
 
-_BLOCK_BYTES = 1 << 22
 _MAX_LINE_BYTES = 1 << 20
 _DETECTION_CHARACTERS = 100_000
 # What separates words, as lmplz has it: a no-break space or a vertical tab is part of a word.
@@ -101,6 +100,8 @@ class Corpus:
     deduplicate: bool = False
     progress: Progress = silent
     report: CorpusReport = field(default_factory=CorpusReport)
+    block_bytes: int = 1 << 22
+    """How much text is read at a time."""
 
     def __iter__(self) -> Iterator[Block]:
         """Yield the text in blocks of a few megabytes.
@@ -124,7 +125,7 @@ class Corpus:
         total = sum(path.stat().st_size for path in self.paths if path.is_file())
         done = 0
         for path in self.paths:
-            for block, consumed in _read_file(path):
+            for block, consumed in _read_file(path, self.block_bytes):
                 self.progress(done + consumed, total or None)
                 yield block
             done += path.stat().st_size if path.is_file() else 0
@@ -231,12 +232,12 @@ def _transcript_block(batch: list[str], *, end: int) -> Block:
 # ---------------------------------------------------------------- files
 
 
-def _read_file(path: Path) -> Iterator[tuple[Block, int]]:
+def _read_file(path: Path, size: int) -> Iterator[tuple[Block, int]]:
     """Yield whole lines and how many bytes of the file they took so far."""
     place = "standard input" if path == STANDARD_INPUT else str(path)
     try:
         with _open_raw(path) as raw:
-            yield from _read_lines(_decompress(raw, place), raw, place)
+            yield from _read_lines(_decompress(raw, place), raw, place, size)
     except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
         reason = getattr(error, "strerror", None) or str(error) or "ends too early"
         raise ManifestError(
@@ -277,11 +278,13 @@ def _open_zstandard(raw: BinaryIO, place: str) -> BinaryIO:
     )
 
 
-def _read_lines(stream: BinaryIO, raw: BinaryIO, place: str) -> Iterator[tuple[Block, int]]:
+def _read_lines(
+    stream: BinaryIO, raw: BinaryIO, place: str, size: int
+) -> Iterator[tuple[Block, int]]:
     carry = b""
     line = 1
     beginning = True
-    while piece := stream.read(_BLOCK_BYTES):
+    while piece := stream.read(size):
         if beginning:
             piece, beginning = piece.removeprefix(_BYTE_ORDER_MARK), False
         cut = piece.rfind(b"\n") + 1

@@ -2,14 +2,18 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from anylect.compiled import compiled
 from anylect.errors import LanguageModelError
-from anylect.lm.corpus import Block, Corpus, CorpusReport
+from anylect.lm.corpus import Corpus, CorpusReport
 from anylect.lm.counts import count_ngrams
+from anylect.lm.disk import Appender, Scratch
+from anylect.lm.external import estimate_on_disk
+from anylect.lm.external_counts import count_on_disk
 from anylect.lm.kneser_ney import MAX_ORDER, Discounts, estimate, spread_thresholds
 from anylect.lm.tables import NGramTables
 from anylect.lm.words import SPECIAL, Tokenizer, Words
@@ -27,6 +31,10 @@ class EstimationOptions:
     """For each order, n-grams seen this often or less are left out; the last holds for the rest."""
     skip_marks: bool = False
     """Read on where `<s>`, `</s>` or `<unk>` stand in the text; otherwise they are refused."""
+    memory: int | None = None
+    """Bytes to work in; the rest is sorted and merged on disk. None keeps all in memory."""
+    folder: Path | None = None
+    """Where to put what does not fit into `memory`; the system's temporary folder by default."""
     threads: int = 2
     """How many processors to use."""
 
@@ -41,6 +49,8 @@ class Estimated:
     tokens: int
     """Words read, sentence marks not counted."""
     marks_skipped: int = 0
+    scratch: Scratch | None = None
+    """Where tables that did not fit into memory lie; removed with this object."""
 
 
 def estimate_model(
@@ -62,6 +72,8 @@ def estimate_model(
     """
     options = options or EstimationOptions()
     check_options(options)
+    if options.memory is not None:
+        return _estimate_on_disk(corpus, options, allowed)
     tokenizer = Tokenizer(skip_marks=options.skip_marks)
     numbers = _concatenate([tokenizer.add(block) for block in corpus])
     require_text(len(numbers), corpus.report)
@@ -79,6 +91,42 @@ def estimate_model(
         threads=options.threads,
     )
     return Estimated(estimated.tables, corpus.report, estimated.discounts, tokens, tokenizer.marks)
+
+
+def _estimate_on_disk(
+    corpus: Corpus, options: EstimationOptions, allowed: Iterable[str] | None
+) -> Estimated:
+    assert options.memory is not None
+    corpus.block_bytes = min(corpus.block_bytes, max(1 << 16, options.memory // 32))
+    scratch = Scratch(options.folder)
+    folder = scratch.path
+    tokenizer = Tokenizer(skip_marks=options.skip_marks)
+    seen = np.zeros(len(SPECIAL), np.int64)
+    with Appender(folder / "numbers", np.int32) as numbers:
+        for block in corpus:
+            piece = tokenizer.add(block)
+            counts = np.bincount(piece, minlength=len(seen))
+            counts[: len(seen)] += seen
+            seen = counts
+            numbers.append(piece)
+    tokens = len(numbers.column)
+    require_text(tokens, corpus.report)
+    words, rank = rank_words(tokenizer.words(), seen)
+    columns = count_on_disk(
+        numbers.column, rank, order=options.order, memory=options.memory, folder=folder
+    )
+    estimated = estimate_on_disk(
+        columns,
+        words,
+        prune=options.prune,
+        allowed=mark_allowed(words, allowed),
+        first_seen=np.argsort(rank).astype(np.int32),
+        place=(folder, options.memory),
+    )
+    tokens -= 2 * corpus.report.sentences
+    return Estimated(
+        estimated.tables, corpus.report, estimated.discounts, tokens, tokenizer.marks, scratch
+    )
 
 
 def check_options(options: EstimationOptions) -> None:
@@ -135,6 +183,3 @@ def _concatenate(pieces: list[Ints]) -> Ints:
 def _renumber(numbers: Ints, rank: Ints) -> None:
     for i in range(numbers.size):
         numbers[i] = rank[numbers[i]]
-
-
-__all__ = ["Block", "Estimated", "EstimationOptions", "estimate_model"]

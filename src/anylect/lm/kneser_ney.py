@@ -78,7 +78,7 @@ def estimate(
             for all higher orders. Not decreasing.
         allowed: Which words may appear in the model; None for all.
         first_seen: By word, its rank in the order words first appear in the text. Makes the
-            discounts those of lmplz also where its last n-gram tips them; see `_count_last`.
+            discounts those of lmplz also where its last n-gram tips them; see `LastNGram`.
         threads: How many parts are computed side by side.
 
     Raises:
@@ -87,13 +87,13 @@ def estimate(
     thresholds = spread_thresholds(prune, len(counts))
     discounts = estimate_discounts(counts, first_seen)
     keep = _choose(counts, thresholds, allowed)
-    orders = [_unigrams(counts[0], discounts[0], keep[0])]
+    orders = [estimate_unigrams(counts[0], discounts[0], keep[0])]
     with ThreadPoolExecutor(threads) as pool:
         for k in range(2, len(counts) + 1):
             table = _extend(counts, orders[-1], discounts[k - 1], keep[k - 1], pool=pool)
             orders.append(table)
         for table in orders:
-            list(pool.map(lambda part, table=table: _to_logs(table, *part), _parts(len(table))))
+            list(pool.map(lambda part, table=table: to_logs(table, *part), _parts(len(table))))
     tables = NGramTables(words, orders)
     if any(mask.size for mask in keep):
         masks = [
@@ -129,17 +129,20 @@ def estimate_discounts(
 ) -> list[Discounts]:
     """Estimate three discounts per order from counts of counts (Chen & Goodman 1998, eq. 26)."""
     discounts = []
-    last = _LastNGram(first_seen)
+    last = None
+    if first_seen is not None:
+        last = LastNGram(first_seen, has_text=bool(counts[0].count[END]))
     for k, table in enumerate(counts, start=1):
         assert table.adjusted is not None
         seen = np.bincount(np.minimum(table.adjusted, 5), minlength=6).astype(np.int64)
-        if k < len(counts):
-            last.correct(seen, counts, k)
-        discounts.append(_discounts(k, seen))
+        if last and k < len(counts):
+            _correct(last, seen, counts, k)
+        discounts.append(discounts_from(k, seen))
     return discounts
 
 
-def _discounts(order: int, seen: NDArray[np.int64]) -> Discounts:
+def discounts_from(order: int, seen: NDArray[np.int64]) -> Discounts:
+    """Estimate the discounts of an order from how many n-grams have each adjusted count."""
     for j in (1, 2, 3):
         if not seen[j]:
             return Discounts(order, FALLBACK, f"no {order}-gram has an adjusted count of {j}")
@@ -151,7 +154,7 @@ def _discounts(order: int, seen: NDArray[np.int64]) -> Discounts:
     return Discounts(order, (values[0], values[1], values[2]))
 
 
-class _LastNGram:
+class LastNGram:
     """Counts the last n-gram of every order as lmplz does.
 
     lmplz sorts n-grams by their words from last to first, words by first appearance. When its
@@ -160,28 +163,44 @@ class _LastNGram:
     corpus it changes discounts in the second digit.
     """
 
-    def __init__(self, first_seen: Ints | None) -> None:
+    def __init__(self, first_seen: Ints, *, has_text: bool) -> None:
         self._first_seen = first_seen
-        self._entry = -1
+        self._has_text = has_text
+        self.entry = -1
+        """The last n-gram of the order before; -1 where there is none to extend."""
 
-    def correct(self, seen: NDArray[np.int64], counts: Sequence[CountTable], k: int) -> None:
-        if self._first_seen is None or not counts[0].count[END] or (k > 1 and self._entry < 0):
-            return
-        table = counts[k - 1]
-        if k == 1:
-            candidates, first_words = np.arange(len(table)), np.arange(len(table))
-        else:
-            candidates = np.flatnonzero(table.suffix == self._entry)
-            first_words = _first_words(counts, k, candidates)
+    def goes_on(self, k: int) -> bool:
+        """Tell whether order k has an n-gram to correct."""
+        return self._has_text and (k == 1 or self.entry >= 0)
+
+    def choose(self, candidates: NDArray[np.int64], first_words: NDArray[np.int64]) -> int:
+        """Return the last of some n-grams that end alike, -1 for none, given first words."""
         if not len(candidates):
-            self._entry = -1
-            return
+            self.entry = -1
+            return -1
         best = int(np.argmax(self._first_seen[first_words]))
         entry = int(candidates[best])
-        assert table.adjusted is not None
-        seen[min(int(table.adjusted[entry]), 5)] -= 1
-        seen[min(int(table.count[entry]), 5)] += 1
-        self._entry = -1 if first_words[best] == BEGIN else entry
+        self.entry = -1 if first_words[best] == BEGIN else entry
+        return entry
+
+    @staticmethod
+    def recount(seen: NDArray[np.int64], adjusted: int, count: int) -> None:
+        """Put a count in the place of an adjusted one."""
+        seen[min(adjusted, 5)] -= 1
+        seen[min(count, 5)] += 1
+
+
+def _correct(
+    last: LastNGram, seen: NDArray[np.int64], counts: Sequence[CountTable], k: int
+) -> None:
+    if not last.goes_on(k):
+        return
+    table = counts[k - 1]
+    assert table.adjusted is not None
+    candidates = np.flatnonzero(table.suffix == last.entry) if k > 1 else np.arange(len(table))
+    entry = last.choose(candidates, _first_words(counts, k, candidates))
+    if entry >= 0:
+        last.recount(seen, int(table.adjusted[entry]), int(table.count[entry]))
 
 
 def _first_words(
@@ -221,7 +240,7 @@ def _inherit(shorter: CountTable, mask: Mask) -> Mask:
     return np.repeat(mask, np.diff(shorter.children))
 
 
-def _unigrams(table: CountTable, discounts: Discounts, keep: Mask) -> OrderTable:
+def estimate_unigrams(table: CountTable, discounts: Discounts, keep: Mask) -> OrderTable:
     """Interpolate unigrams with the uniform distribution; `<s>` has probability one."""
     assert table.adjusted is not None
     adjusted = table.adjusted.astype(np.float64)
@@ -256,7 +275,7 @@ def _extend(
     sizes = np.diff(context.children) + 1
     list(
         pool.map(
-            lambda part: _interpolate(source, taken, part, (prob, backoff)),
+            lambda part: interpolate(source, taken, part, (prob, backoff)),
             split_groups(sizes, 32),
         )
     )
@@ -272,7 +291,7 @@ def _parts(size: int) -> list[tuple[int, int]]:
     return [(start, min(size, start + step)) for start in range(0, size, step)]
 
 
-def _to_logs(table: OrderTable, start: int, stop: int) -> None:
+def to_logs(table: OrderTable, start: int, stop: int) -> None:
     """Turn probabilities, kept in `log_prob` so far, into natural logarithms."""
     for column in (table.log_prob, table.backoff):
         if column is not None:
@@ -282,7 +301,7 @@ def _to_logs(table: OrderTable, start: int, stop: int) -> None:
 
 
 @compiled
-def _interpolate(
+def interpolate(
     source: tuple[Ints, Ints, Mask, Ints, NDArray[np.floating]],
     discounts: NDArray[np.float64],
     part: tuple[Integer, Integer],

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anylect.compiled import Integer, compiled
+from anylect.lm.disk import release
 from anylect.lm.words import Words
 
 Ints = NDArray[np.int32]
@@ -59,6 +60,13 @@ class NGramTables:
     def rows(self, order: int, start: int, stop: int) -> Ints:
         """Return the words of n-grams `start` to `stop` of an order, (stop - start, order)."""
         return expand_rows(self.orders, order=order, start=start, stop=stop)
+
+    def release(self) -> None:
+        """Give back memory of tables that are mapped from disk."""
+        for table in self.orders:
+            for column in (table.word, table.log_prob, table.backoff, table.children):
+                if column is not None:
+                    release(column)
 
     def blocks(self, order: int) -> Iterator[tuple[int, int]]:
         """Yield ranges that cover an order, each small enough to list."""
