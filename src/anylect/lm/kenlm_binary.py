@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from anylect.errors import LanguageModelError
+from anylect.errors import ConfigError, LanguageModelError
 from anylect.lm import kenlm_probing as probing
 from anylect.lm import kenlm_trie as trie
 from anylect.lm import layout as at
-from anylect.lm.arpa import LN10, read_arpa
+from anylect.lm.arpa import LN10, read_arpa, write_arpa
 from anylect.lm.kenlm_header import (
     KINDS,
     TRIE,
@@ -29,9 +29,10 @@ from anylect.lm.layout import KernelModel
 from anylect.lm.ngram import NGramModel, finish_layout
 from anylect.lm.suffixes import complete_suffixes
 from anylect.lm.tables import MissingContextError, NGramTables, build_tables
+from anylect.progress import Progress, silent
 
 _SMALLEST_LOG10 = -1000.0
-_UNKNOWN_BYTES = b"<unk>\0"
+_BINARY_SUFFIXES = (".bin", ".binary", ".klm", ".kenlm", ".mmap", ".probing")
 
 
 def load_model(path: Path) -> NGramModel:
@@ -72,6 +73,28 @@ def save_binary(path: Path, tables: NGramTables) -> None:
         file.write(kernel.image.data)
         file.write(pack_words(tables.words))
     beside.replace(path)
+
+
+def save_model(path: Path, tables: NGramTables, *, progress: Progress = silent) -> None:
+    """Write a model in the format that its name asks for: `.arpa`, or `.bin` and the like.
+
+    Raises:
+        ConfigError: For a name of neither kind.
+    """
+    check_model_name(path)
+    if path.suffix == ".arpa":
+        write_arpa(path, tables, progress=progress)
+    else:
+        save_binary(path, tables)
+
+
+def check_model_name(path: Path) -> None:
+    """Refuse a name that does not tell the format of the model to be written."""
+    if path.suffix not in (".arpa", *_BINARY_SUFFIXES):
+        raise ConfigError(
+            f"{path}: no format is known for `{path.suffix}`",
+            hint="end the name in `.arpa` for text, in `.bin` for a KenLM binary",
+        )
 
 
 def load_tables(path: Path) -> NGramTables:

@@ -1,0 +1,51 @@
+"""`anylect evaluate`."""
+
+from pathlib import Path
+
+import click
+
+from anylect.config import load_config
+
+
+@click.command()
+@click.argument("bundle", type=click.Path(path_type=Path))
+@click.argument("manifest", type=click.Path(path_type=Path))
+@click.option("--split", help="Score only this split, e.g. `test`; by default every line.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder for the report and the scored utterances; by default the bundle's `evidence`.",
+)
+@click.option("--device", help="`cpu`, `cuda`, `cuda:1`, `mps`; the best there is by default.")
+@click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Any setting, e.g. `--set seed=1`.",
+)
+def command(
+    bundle: Path,
+    manifest: Path,
+    split: str | None,
+    output: Path | None,
+    device: str | None,
+    overrides: tuple[str, ...],
+) -> None:
+    """Score BUNDLE on MANIFEST: WER and CER with 95 % intervals, and a signature to quote."""
+    from anylect.cli.terminal import bar
+    from anylect.workflows.evaluate import EvaluateConfig, evaluate
+
+    config = load_config(
+        EvaluateConfig,
+        overrides=overrides,
+        bundle=bundle,
+        manifest=manifest,
+        split=split,
+        output=output,
+        device=device,
+    )
+    with bar("evaluating") as progress:
+        report = evaluate(config, progress=progress)
+    click.echo(report.text())

@@ -1,0 +1,93 @@
+"""`anylect`: the commands, and the one place where errors become words and exit codes.
+
+Exit 0: done. 1: failed. 2: misused. Data goes to stdout, progress and messages to stderr.
+"""
+
+import os
+import sys
+from importlib import import_module
+
+import click
+
+from anylect import __version__
+from anylect.errors import AnylectError, ConfigError
+
+COMMANDS = {
+    "demo": "Speak, train, evaluate and transcribe a small language, without any download.",
+    "prepare": "Turn a corpus into a manifest; list what cannot be used and why.",
+    "train": "Fine-tune or train a recogniser.",
+    "evaluate": "Score a bundle on a manifest: WER and CER with intervals.",
+    "transcribe": "Write down what recordings say.",
+}
+"""Name and help of every command; `anylect.cli.<name>` holds its `command`."""
+
+EXTRAS = {
+    "torch": "models",
+    "transformers": "models",
+    "accelerate": "models",
+    "safetensors": "models",
+    "av": "media",
+    "espeakng_loader": "demo",
+}
+"""Which extra brings a library that is missing."""
+
+
+class Commands(click.Group):
+    """Loads a command's module when it is called, not before, so that help is instant."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        command: click.Command = import_module(f"anylect.cli.{name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="anylect")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.pass_context
+def commands(context: click.Context, *, debug: bool) -> None:
+    """From a folder of recordings, in any language, to a number you may believe."""
+    context.obj = {"debug": debug}
+
+
+def main() -> None:
+    """Run the command line; turn errors into a message, a hint and an exit code."""
+    debug = "--debug" in sys.argv[1:2]
+    try:
+        commands.main(prog_name="anylect", standalone_mode=True)
+    except AnylectError as error:
+        if debug:
+            raise
+        fail(error)
+        sys.exit(2 if isinstance(error, ConfigError) else 1)
+    except ModuleNotFoundError as error:
+        extra = EXTRAS.get((error.name or "").partition(".")[0])
+        if debug or extra is None:
+            raise
+        fail(
+            AnylectError(
+                f"this needs `{error.name}`, which is not installed",
+                hint=f"pip install 'anylect[{extra}]'",
+            )
+        )
+        sys.exit(1)
+    except BrokenPipeError:
+        # Whoever read our output has seen enough, e.g. `head`; python must not complain at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+
+
+def fail(error: AnylectError) -> None:
+    """Print an error and its hint to stderr."""
+    click.secho("error: ", nl=False, err=True, fg="red", bold=True)
+    click.echo(error.message, err=True)
+    if error.hint:
+        click.echo(f"\nhint: {error.hint}", err=True)

@@ -1,0 +1,93 @@
+"""What a person sees while something takes long. Everything here goes to stderr."""
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from anylect import progress
+
+console = Console(stderr=True, highlight=False)
+
+
+def _bars() -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("·"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[figures]}"),
+        console=console,
+    )
+
+
+@contextlib.contextmanager
+def bar(title: str) -> Iterator[progress.Progress]:
+    """Show how far one piece of work is; silent where stderr is a log file."""
+    with _bars() as bars:
+        task = bars.add_task(title, total=None, figures="")
+
+        def show(done: int, total: int | None, /) -> None:
+            bars.update(task, completed=done, total=total)
+
+        yield show
+
+
+class TrainingView:
+    """Listens to a journal: a bar with live loss, and a few hypotheses after each validation."""
+
+    def __init__(self) -> None:
+        self.bars = _bars()
+        self.task: TaskID | None = None
+
+    def __enter__(self) -> "TrainingView":
+        self.bars.start()
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self.bars.stop()
+
+    def __call__(self, event: dict[str, Any]) -> None:
+        """Show one event of the journal."""
+        show = getattr(self, f"_show_{event['event']}", None)
+        if show is not None:
+            show(event)
+
+    def _show_start(self, event: dict[str, Any]) -> None:
+        console.print(
+            f"training {event['parameters'] / 1e6:.1f} M weights on {event['lessons']:,} "
+            f"utterances for {event['updates']:,} updates"
+        )
+        self.task = self.bars.add_task("training", total=event["updates"], figures="")
+        self.bars.update(self.task, completed=event["update"])
+
+    def _show_update(self, event: dict[str, Any]) -> None:
+        if self.task is not None:
+            figures = f"loss {event['loss']:.3f} · {event['audio_seconds_per_second']:.0f} s/s"
+            self.bars.update(self.task, completed=event["update"], figures=figures)
+        if not console.is_terminal and event["update"] % 100 == 0:
+            console.print(f"update {event['update']:,}: loss {event['loss']:.3f}")
+
+    def _show_validation(self, event: dict[str, Any]) -> None:
+        console.print(
+            f"update {event['update']:,}: dev WER {event['wer']:.1%}, CER {event['cer']:.1%} "
+            f"(best {event['best_wer']:.1%})"
+        )
+        for reference, hypothesis in event["samples"]:
+            console.print(f"  said   {reference}", style="dim", markup=False)
+            console.print(f"  heard  {hypothesis}", markup=False)
+
+    def _show_skipped(self, event: dict[str, Any]) -> None:
+        console.print(f"skipped {event['id']}: {event['reason']}", style="yellow", markup=False)

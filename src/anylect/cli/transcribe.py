@@ -1,0 +1,62 @@
+"""`anylect transcribe`."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from anylect.cli.main import fail
+from anylect.config import load_config
+
+
+@click.command()
+@click.argument("bundle", type=click.Path(path_type=Path))
+@click.argument("recordings", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json", "srt", "vtt"]),
+    default="text",
+    show_default=True,
+    help="What a transcript looks like; JSON has the time of every word.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder for one file a recording, instead of stdout.",
+)
+@click.option("--device", help="`cpu`, `cuda`, `cuda:1`, `mps`; the best there is by default.")
+def command(
+    bundle: Path, recordings: tuple[Path, ...], form: str, output: Path | None, device: str | None
+) -> None:
+    """Write down what RECORDINGS say, with the recogniser in BUNDLE.
+
+    Takes audio and video of any length, rate and channel count. A recording that cannot be read
+    is reported; the others are transcribed, and the exit code is 1.
+    """
+    from anylect.workflows.transcribe import TranscribeConfig, transcribe
+
+    config = load_config(
+        TranscribeConfig,
+        bundle=bundle,
+        recordings=recordings,
+        form=form,
+        output=output,
+        device=device,
+    )
+    failed = 0
+    for transcript in transcribe(config):
+        if transcript.error is not None:
+            failed += 1
+            fail(transcript.error)
+        elif transcript.path is not None:
+            click.echo(str(transcript.path))
+        else:
+            if form == "text" and len(recordings) > 1:
+                click.echo(f"{transcript.recording}\t", nl=False)
+            click.echo(transcript.written, nl=False)
+            sys.stdout.flush()
+    if failed:
+        click.echo(f"{len(recordings) - failed} of {len(recordings)} transcribed", err=True)
+        sys.exit(1)

@@ -1,0 +1,118 @@
+"""The folder we ship: everything a stranger needs to transcribe, and to check our numbers.
+
+A bundle is a Hugging Face CTC repository that stock `transformers` loads, and more: the
+normalizer its transcripts went through, decoding options, and `evidence/`. No pickles.
+"""
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from anylect.errors import BundleError
+from anylect.hub.card import write_card
+from anylect.models.acoustic import AcousticModel
+from anylect.text.normalize import Normalizer, load_normalizer, save_normalizer
+from anylect.text.vocabulary import Vocabulary, load_vocabulary, save_vocabulary
+
+REQUIRED = ("config.json", "model.safetensors", "preprocessor_config.json", "vocab.json")
+"""Without these nothing can be transcribed."""
+
+PROCESSORS = {"SeamlessM4TFeatureExtractor": "Wav2Vec2BertProcessor"}
+"""Classes of `transformers` that join feature extractor and tokenizer, by extractor."""
+
+
+class SavableModel(AcousticModel, Protocol):
+    """An acoustic model that can be written to a folder."""
+
+    def save(self, folder: Path) -> None:
+        """Write weights, configuration and feature extractor."""
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A loaded bundle."""
+
+    folder: Path
+    model: AcousticModel
+    normalizer: Normalizer
+
+
+def save_bundle(
+    folder: Path, *, model: SavableModel, normalizer: Normalizer, evidence: Mapping[str, Any]
+) -> Path:
+    """Write a bundle, replacing the one that was there.
+
+    Args:
+        folder: Where the bundle shall stand; written beside and renamed.
+        model: With its vocabulary.
+        normalizer: The one the training transcripts went through.
+        evidence: What is known of the training, kept as `evidence/training.json`.
+    """
+    partial = folder.with_name(f".{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    (partial / "evidence").mkdir(parents=True)
+    model.save(partial)
+    save_vocabulary(model.vocabulary, partial)
+    _write_processor(partial)
+    save_normalizer(normalizer, partial / "normalizer.json")
+    _write(partial / "alphabet.json", {"labels": labels(model.vocabulary), "is_bpe": False})
+    _write(partial / "decoding.json", {"decoder": "greedy"})
+    _write(partial / "evidence" / "training.json", dict(evidence))
+    write_card(partial, normalizer=normalizer, evidence=evidence)
+    shutil.rmtree(folder, ignore_errors=True)
+    partial.rename(folder)
+    return folder
+
+
+def load_bundle(folder: Path, *, device: str = "auto") -> Bundle:
+    """Load a bundle from a folder.
+
+    Raises:
+        BundleError: Naming the file that is missing or broken.
+    """
+    check_bundle(folder)
+    normalizer = load_normalizer(folder / "normalizer.json")
+    vocabulary = load_vocabulary(folder)
+    from anylect.models.checkpoints import load_model
+
+    return Bundle(folder, load_model(folder, vocabulary, device=device), normalizer)
+
+
+def check_bundle(folder: Path) -> None:
+    """Raise a BundleError for the first file a bundle lacks."""
+    if not folder.is_dir():
+        raise BundleError(
+            f"{folder}: no such folder", hint="give the `bundle` folder of a training run"
+        )
+    for name in (*REQUIRED, "normalizer.json"):
+        if not (folder / name).is_file():
+            raise BundleError(
+                f"{folder}: `{name}` is missing",
+                hint="copy the whole bundle folder, or save it again with `anylect train --resume`",
+            )
+
+
+def labels(vocabulary: Vocabulary) -> list[str]:
+    """Return the tokens as pyctcdecode names them: blank empty, boundary a space."""
+    return [
+        "" if index == vocabulary.blank else "⁇" if index == vocabulary.unknown else token
+        for index, token in enumerate(vocabulary.tokens)
+    ]
+
+
+def _write_processor(folder: Path) -> None:
+    """Write what lets `transformers` find extractor and tokenizer as one processor."""
+    extractor = json.loads((folder / "preprocessor_config.json").read_text(encoding="utf-8"))
+    kind = extractor.get("feature_extractor_type", "")
+    processor = PROCESSORS.get(kind, "Wav2Vec2Processor")
+    _write(
+        folder / "processor_config.json",
+        {"feature_extractor": extractor, "processor_class": processor},
+    )
+
+
+def _write(path: Path, content: Mapping[str, Any]) -> None:
+    path.write_text(json.dumps(content, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")

@@ -1,0 +1,156 @@
+"""What stands between a waveform and a model: features, normalization, padding.
+
+`transformers` computes features and normalizes them in one go, over whole recordings. Here the
+two are apart, because a recording of ten hours comes in windows: `Frontend.rows` extracts,
+`Moments` gathers mean and variance piece by piece, `Frontend.normalize` applies those of the
+whole recording to each window. On a short recording the three together give what the
+feature extractor of `transformers` gives (tested).
+
+Axes: S samples, N rows (samples or feature frames), F features of a row.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anylect.errors import BundleError
+
+Rows = NDArray[np.float32]
+"""(S,) for models that read samples, (N, F) for models that read features."""
+
+EPSILON = 1e-7
+"""What `transformers` adds to a variance before dividing by its root."""
+
+
+@dataclass
+class Moments:
+    """Running count, sum and sum of squares, in float64; one figure or one per feature."""
+
+    count: int = 0
+    total: NDArray[np.float64] = field(default_factory=lambda: np.zeros(()))
+    squares: NDArray[np.float64] = field(default_factory=lambda: np.zeros(()))
+
+    def add(self, rows: Rows) -> None:
+        """Take in more rows, or more of anything that is averaged over its first axis."""
+        self.count += len(rows)
+        self.total = self.total + rows.sum(axis=0, dtype=np.float64)
+        self.squares = self.squares + np.square(rows, dtype=np.float64).sum(axis=0)
+
+    def mean_and_scale(self, *, ddof: int) -> tuple[Rows, Rows]:
+        """Return the mean and one over the standard deviation."""
+        count = max(self.count, 1)
+        mean = self.total / count
+        variance = np.maximum(self.squares / count - mean**2, 0.0) * count / max(count - ddof, 1)
+        return mean.astype(np.float32), (1.0 / np.sqrt(variance + EPSILON)).astype(np.float32)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Frontend:
+    """How one model wants its input.
+
+    A row is one sample, or a feature frame that sees `window` samples and steps by `hop`. Where
+    it is `normalized`, each feature gets mean 0 and variance 1, or with `over_features` all of
+    them together. `stack` consecutive rows are joined into one after normalization.
+    """
+
+    sample_rate: int
+    input_name: Literal["input_values", "input_features"]
+    extract: Callable[[NDArray[np.float32]], Rows]
+    window: int = 1
+    hop: int = 1
+    normalized: bool = True
+    over_features: bool = False
+    ddof: int = 0
+    stack: int = 1
+
+    def count_rows(self, samples: int) -> int:
+        """Count the rows made of so many samples, stacking included."""
+        return max(0, (samples - self.window) // self.hop + 1) // self.stack
+
+    def moments(self, blocks: Iterable[NDArray[np.float32]]) -> Moments:
+        """Gather the moments of a whole recording given block by block."""
+        moments = Moments()
+        for rows in self._rows_of_blocks(blocks):
+            self._add(moments, rows)
+        return moments
+
+    def prepare(self, samples: NDArray[np.float32], *, moments: Moments | None = None) -> Rows:
+        """Turn samples (S,) into the rows a model reads.
+
+        Args:
+            samples: At `sample_rate`.
+            moments: Those of the whole recording when `samples` are a window of it; by default
+                the window's own.
+        """
+        rows = self.extract(samples)
+        if self.normalized and len(rows):
+            if moments is None:
+                moments = self._add(Moments(), rows)
+            mean, scale = moments.mean_and_scale(ddof=self.ddof)
+            rows = (rows - mean) * scale
+        if self.stack > 1:
+            whole = len(rows) // self.stack
+            rows = rows[: whole * self.stack].reshape(whole, -1)
+        return np.ascontiguousarray(rows, dtype=np.float32)
+
+    def _add(self, moments: Moments, rows: Rows) -> Moments:
+        moments.add(rows.reshape(-1) if self.over_features else rows)
+        return moments
+
+    def _rows_of_blocks(self, blocks: Iterable[NDArray[np.float32]]) -> Iterator[Rows]:
+        rest = np.zeros(0, np.float32)
+        for block in blocks:
+            rest = np.concatenate([rest, block]) if len(rest) else block
+            rows = max(0, (len(rest) - self.window) // self.hop + 1)
+            if rows:
+                yield self.extract(rest[: (rows - 1) * self.hop + self.window])
+                rest = rest[rows * self.hop :]
+
+
+def pad_rows(batch: list[Rows]) -> tuple[Rows, NDArray[np.int64]]:
+    """Pad rows with zeros behind their end: (B, N) or (B, N, F), and their lengths (B,)."""
+    lengths = np.array([len(rows) for rows in batch], np.int64)
+    padded = np.zeros((len(batch), int(lengths.max(initial=0)), *batch[0].shape[1:]), np.float32)
+    for row, rows in zip(padded, batch, strict=True):
+        row[: len(rows)] = rows
+    return padded, lengths
+
+
+def build_frontend(extractor: Any) -> Frontend:  # noqa: ANN401  feature extractors share no useful base
+    """Build the frontend that computes what a `transformers` feature extractor computes."""
+    kind = type(extractor).__name__
+    if kind == "Wav2Vec2FeatureExtractor":
+        return Frontend(
+            sample_rate=extractor.sampling_rate,
+            input_name="input_values",
+            extract=lambda samples: samples,
+            normalized=extractor.do_normalize,
+        )
+    if kind == "SeamlessM4TFeatureExtractor":
+        return Frontend(
+            sample_rate=extractor.sampling_rate,
+            input_name="input_features",
+            extract=lambda samples: _filterbank(extractor, samples),
+            window=400,
+            hop=160,
+            ddof=1,
+            stack=extractor.stride,
+        )
+    if kind == "DeepSpeech2FeatureExtractor":
+        frontend: Frontend = extractor.frontend()
+        return frontend
+    raise BundleError(
+        f"feature extractor `{kind}` is not known",
+        hint="known: Wav2Vec2FeatureExtractor, SeamlessM4TFeatureExtractor, "
+        "DeepSpeech2FeatureExtractor",
+    )
+
+
+def _filterbank(extractor: Any, samples: NDArray[np.float32]) -> Rows:  # noqa: ANN401  as above
+    if len(samples) < 400:
+        return np.zeros((0, extractor.feature_size), np.float32)
+    rows: Rows = extractor._extract_fbank_features(samples)
+    return rows

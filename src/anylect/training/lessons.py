@@ -1,0 +1,80 @@
+"""What a model can be taught: utterances with their labels, and those left out with the reason.
+
+CTC writes at most one label a frame and needs a blank between equal neighbours; an utterance
+with more labels than that can never be learnt, and would only add infinities to the loss.
+"""
+
+import itertools
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from anylect.audio.load import probe
+from anylect.errors import AudioError
+from anylect.models.checkpoints import CheckpointModel
+from anylect.records import Utterance
+from anylect.text.normalize import Normalizer
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lesson:
+    """An utterance and what the model shall write for it; `duration` is always known."""
+
+    utterance: Utterance
+    labels: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """An utterance that cannot be taught, and why."""
+
+    utterance: Utterance
+    reason: str
+    detail: str
+
+
+def make_lessons(
+    utterances: Iterable[Utterance], normalizer: Normalizer, model: CheckpointModel
+) -> tuple[list[Lesson], list[LeftOut]]:
+    """Label every utterance that can be taught; say why for every other."""
+    lessons: list[Lesson] = []
+    left_out: list[LeftOut] = []
+    for utterance in utterances:
+        made = _make_lesson(utterance, normalizer, model)
+        if isinstance(made, Lesson):
+            lessons.append(made)
+        else:
+            left_out.append(made)
+    return lessons, left_out
+
+
+def frames_needed(labels: Sequence[int]) -> int:
+    """Count the frames CTC needs: one a label, and a blank between equal neighbours.
+
+    Example:
+        >>> frames_needed([1, 1, 2])
+        4
+    """
+    repeats = sum(left == right for left, right in itertools.pairwise(labels))
+    return len(labels) + repeats
+
+
+def _make_lesson(
+    utterance: Utterance, normalizer: Normalizer, model: CheckpointModel
+) -> Lesson | LeftOut:
+    labels = tuple(model.vocabulary.encode(normalizer(utterance.text)))
+    if not labels:
+        return LeftOut(utterance, "with an empty transcript", repr(utterance.text))
+    if utterance.duration is None:
+        try:
+            known = probe(utterance.audio).duration - utterance.start
+        except AudioError as error:
+            return LeftOut(utterance, "unreadable", error.message)
+        utterance = replace(utterance, duration=known)
+    frames, needed = model.count_frames(utterance.duration or 0.0), frames_needed(labels)
+    if needed > frames:
+        return LeftOut(
+            utterance,
+            "with more labels than frames",
+            f"{len(labels)} tokens need {needed} frames, {utterance.duration:.2f} s makes {frames}",
+        )
+    return Lesson(utterance=utterance, labels=labels)

@@ -1,0 +1,74 @@
+"""Every knob of training: its unit, its default, its reason."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from anylect.audio.augment import AugmentOptions, SpecAugmentOptions
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchOptions:
+    """How utterances are grouped."""
+
+    seconds: float = 160.0
+    """Audio of one batch, padding included; memory follows it, whatever the lengths are."""
+    max_utterances: int = 64
+    """Upper bound for corpora of very short utterances."""
+    accumulation: int = 1
+    """Batches whose gradients make one update."""
+    workers: int = 2
+    """Threads that read, augment and extract features; 0 does it in the training thread."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimizerOptions:
+    """How weights move: AdamW (Loshchilov & Hutter 2019), warm-up, decay."""
+
+    learning_rate: float = 3e-4
+    """Peak, reached after warm-up."""
+    warmup_updates: int = 500
+    """Linear ramp from zero to the peak."""
+    schedule: Literal["linear", "cosine", "constant"] = "linear"
+    """From the peak to `final_fraction` of it at the last update."""
+    final_fraction: float = 0.0
+    """Where the schedule ends, as a share of the peak."""
+    betas: tuple[float, float] = (0.9, 0.98)
+    """Decay of the running mean and of the running square of gradients."""
+    epsilon: float = 1e-8
+    """Added to the root of the running square."""
+    weight_decay: float = 0.01
+    """Of matrices; biases and normalization weights have none."""
+    clip_norm: float = 5.0
+    """Gradients longer than this are shortened to it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScheduleOptions:
+    """How long to train, how often to look, what to keep."""
+
+    epochs: float = 30.0
+    """Passes over the training split; `updates` overrides it."""
+    updates: int | None = None
+    """Optimiser steps."""
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    """Of the arithmetic; weights and their moments stay fp32."""
+    log_every: int = 10
+    """Updates between two journal lines."""
+    validate_every: int = 500
+    """Updates between two validations; the last update is always followed by one."""
+    validation_utterances: int | None = None
+    """Score only so many of the dev split, evenly spread; all by default."""
+    save_every: int = 500
+    """Updates between two checkpoints to resume from; the last update always saves one."""
+    keep_checkpoints: int = 2
+    """Newest checkpoints kept; the best weights are kept besides."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AugmentationOptions:
+    """What the recordings go through before each epoch, drawn anew by seed, epoch and utterance."""
+
+    waveform: AugmentOptions = field(default_factory=AugmentOptions)
+    """Speed, gain, noise."""
+    features: SpecAugmentOptions = field(default_factory=SpecAugmentOptions)
+    """Masks in time and frequency; only where the model reads features."""

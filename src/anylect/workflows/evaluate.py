@@ -1,0 +1,101 @@
+"""The walk: a recording becomes a number.
+
+`Utterance → Waveform → Emissions → Hypothesis → Report`. Reading ahead, batching and windows hide
+inside `emit_each`; what is left is the sentence the whole package serves.
+"""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from anylect.data.manifest import manifest_checksum, read_manifest
+from anylect.decoding.greedy import GreedyDecoder
+from anylect.errors import AudioError, ManifestError
+from anylect.evaluation.report import Report, Scoreboard, Signature, report, score
+from anylect.hub.bundle import load_bundle
+from anylect.hub.evidence import Evidence
+from anylect.progress import Progress, silent
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateConfig:
+    """What to score, on what, and how sure to be."""
+
+    bundle: Path
+    """A folder that `anylect train` wrote."""
+    manifest: Path
+    """Utterances with transcripts."""
+    split: str | None = None
+    """Only this split; by default every line."""
+    output: Path | None = None
+    """Folder for report and scored utterances; by default the bundle's `evidence`."""
+    device: str = "auto"
+    """`cpu`, `cuda`, `cuda:1`, `mps`; `auto` takes the best there is."""
+    batch_seconds: float = 80.0
+    """Audio run at once, padding included."""
+    workers: int = 2
+    """Threads that read recordings ahead."""
+    replicates: int = 1000
+    """Sets the bootstrap draws."""
+    seed: int = 0
+    """Of the bootstrap."""
+
+
+def evaluate(config: EvaluateConfig, *, progress: Progress = silent) -> Report:
+    """Score a bundle on a manifest; memory does not grow with the manifest.
+
+    Leaves `<manifest>.<split>.json`, the report, and `<manifest>.<split>.utterances.jsonl`, every
+    utterance with its alignment, in the output folder.
+
+    Raises:
+        BundleError: When the bundle cannot be loaded.
+        ManifestError: When there is nothing to score.
+    """
+    from anylect.models.listening import emit_each
+
+    bundle = load_bundle(config.bundle, device=config.device)
+    normalize, decoder = bundle.normalizer, GreedyDecoder(bundle.model.vocabulary)
+    name = ".".join([config.manifest.stem, *([config.split] if config.split else [])])
+    scored, began = Scoreboard(), time.monotonic()
+    with Evidence(config.output or config.bundle / "evidence", name) as evidence:
+        for utterance, emissions in emit_each(
+            bundle.model,
+            read_manifest(config.manifest, split=config.split),
+            batch_seconds=config.batch_seconds,
+            workers=config.workers,
+        ):
+            if isinstance(emissions, AudioError):
+                scored.skip("unreadable")
+                evidence.add_unreadable(utterance.id, emissions.message)
+                continue
+            hypothesis = decoder.decode(emissions)
+            result = score(
+                normalize(utterance.text), normalize(hypothesis.text), utterance=utterance
+            )
+            scored.append(result)
+            evidence.add(result)
+            progress(scored.utterances, None)
+        _refuse_nothing(scored, config)
+    made = report(
+        scored,
+        signature=Signature(
+            normalizer=normalize.name, normalizer_hash=normalize.hash, decoding=decoder.signature
+        ),
+        language=normalize.language,
+        processing_seconds=time.monotonic() - began,
+        replicates=config.replicates,
+        seed=config.seed,
+    )
+    checksum = manifest_checksum(config.manifest)
+    evidence.conclude({**made.to_json(), "split": config.split, "manifest_sha256": checksum})
+    return made
+
+
+def _refuse_nothing(scored: Scoreboard, config: EvaluateConfig) -> None:
+    if not scored.utterances:
+        which = f"split `{config.split}` of " if config.split else ""
+        unreadable = scored.skipped["unreadable"]
+        raise ManifestError(
+            f"{which}{config.manifest}: nothing to score ({unreadable:,} unreadable recordings)",
+            hint="check `--split`, and the paths in the manifest: they are relative to it",
+        )

@@ -1,0 +1,188 @@
+"""From a manifest to a bundle.
+
+The run folder holds the resolved configuration, the journal, checkpoints to resume from and, at
+the end, the bundle. Killing a run loses at most what happened since its last checkpoint.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from anylect import __version__
+from anylect.config import load_config, save_config, to_mapping
+from anylect.data.manifest import manifest_checksum, read_manifest
+from anylect.errors import ConfigError, ManifestError
+from anylect.hub.bundle import save_bundle
+from anylect.models.options import ModelOptions
+from anylect.records import Utterance
+from anylect.text.normalize import Normalizer, default_normalizer, load_normalizer
+from anylect.text.vocabulary import build_vocabulary
+from anylect.training.journal import Journal, Listener
+from anylect.training.options import (
+    AugmentationOptions,
+    BatchOptions,
+    OptimizerOptions,
+    ScheduleOptions,
+)
+
+MAY_CHANGE = ("output", "device", "threads")
+"""Settings that a resumed run may have otherwise than it began: they decide no result."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """What to learn from, how, and where to put it."""
+
+    manifest: Path
+    """With splits `train` and `dev`, as `anylect prepare` writes it."""
+    output: Path
+    """The run folder."""
+    language: str | None = None
+    """BCP 47 tag; by default what the manifest says."""
+    normalizer: Path | None = None
+    """A `normalizer.json`; by default the recipe of the language."""
+    seed: int = 0
+    """Of weights, order and augmentation."""
+    device: str = "auto"
+    """`cpu`, `cuda`, `cuda:1`, `mps`; `auto` takes the best there is."""
+    threads: int | None = None
+    """Of arithmetic on the CPU; by default one a core."""
+    model: ModelOptions = field(default_factory=ModelOptions)
+    batches: BatchOptions = field(default_factory=BatchOptions)
+    optimizer: OptimizerOptions = field(default_factory=OptimizerOptions)
+    schedule: ScheduleOptions = field(default_factory=ScheduleOptions)
+    augmentation: AugmentationOptions = field(default_factory=AugmentationOptions)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainReport:
+    """How a run ended; `best_wer` is of the dev split, a fraction."""
+
+    bundle: Path
+    updates: int
+    best_update: int
+    best_wer: float
+    seconds: float
+    left_out: dict[str, int]
+
+    def lines(self) -> list[str]:
+        """Say it in words."""
+        left_out = [f"left out: {count:,} {reason}" for reason, count in self.left_out.items()]
+        return [
+            *left_out,
+            f"best dev WER {self.best_wer:.1%} at update {self.best_update:,} of {self.updates:,} "
+            f"({self.seconds:.0f} s)",
+            f"bundle: {self.bundle}",
+        ]
+
+
+def train(
+    config: TrainConfig, *, listeners: Sequence[Listener] = (), resume: bool = False
+) -> TrainReport:
+    """Train a model on the manifest's `train` split, keeping what is best on `dev`.
+
+    Args:
+        config: Everything that decides the result.
+        listeners: Told of every event of the journal.
+        resume: Continue the run that stands in `config.output`.
+
+    Raises:
+        ConfigError: When the run folder has a run already, or resumes with other settings.
+        ManifestError: When a split is missing.
+        TrainingError: When nothing can be learnt, or a checkpoint is broken.
+    """
+    from anylect.models.build import build_model
+    from anylect.training.feed import Feed
+    from anylect.training.lessons import make_lessons
+    from anylect.training.loop import Training
+    from anylect.training.threads import use_threads
+    from anylect.training.validation import Validation
+
+    use_threads(config.threads)
+    utterances, dev = _read_split(config, "train"), _read_split(config, "dev")
+    normalizer = _choose_normalizer(config, utterances)
+    vocabulary = build_vocabulary(normalizer(utterance.text) for utterance in utterances)
+    model = build_model(config.model, vocabulary, device=config.device, seed=config.seed)
+    lessons, left_out = make_lessons(utterances, normalizer, model)
+    _open_run(config, resume=resume)
+    journal = Journal(config.output / "journal.jsonl", listeners)
+    for each in left_out:
+        journal.write("left_out", id=each.utterance.id, reason=each.reason, detail=each.detail)
+    training = Training(
+        model,
+        Feed(
+            lessons=lessons,
+            frontend=model.frontend,
+            batches=config.batches,
+            augmentation=config.augmentation,
+            seed=config.seed,
+        ),
+        Validation(dev, normalizer, limit=config.schedule.validation_utterances),
+        optimizer=config.optimizer,
+        schedule=config.schedule,
+        journal=journal,
+    )
+    outcome = training.run(config.output / "checkpoints", resume=resume)
+    evidence = {
+        "anylect": __version__,
+        "train_utterances": len(lessons),
+        "train_hours": round(sum(each.utterance.duration or 0.0 for each in lessons) / 3600, 3),
+        "dev_wer": outcome.best_wer,
+        "updates": outcome.best_update,
+        "seconds": round(outcome.seconds, 1),
+        "manifest_sha256": manifest_checksum(config.manifest),
+        "config": to_mapping(config),
+    }
+    bundle = save_bundle(
+        config.output / "bundle", model=model, normalizer=normalizer, evidence=evidence
+    )
+    return TrainReport(
+        bundle=bundle,
+        left_out=dict(Counter(each.reason for each in left_out)),
+        **vars(outcome),
+    )
+
+
+def _read_split(config: TrainConfig, split: str) -> list[Utterance]:
+    utterances = list(read_manifest(config.manifest, split=split))
+    if not utterances:
+        raise ManifestError(
+            f"{config.manifest}: no utterance has split `{split}`",
+            hint="`anylect prepare` makes splits that share neither speakers nor sentences",
+        )
+    return utterances
+
+
+def _choose_normalizer(config: TrainConfig, utterances: Sequence[Utterance]) -> Normalizer:
+    if config.normalizer is not None:
+        return load_normalizer(config.normalizer)
+    if config.language is not None:
+        return default_normalizer(config.language)
+    counts = Counter(utterance.language for utterance in utterances)
+    return default_normalizer(counts.most_common(1)[0][0])
+
+
+def _open_run(config: TrainConfig, *, resume: bool) -> None:
+    """Make the run folder, or check that it holds the run to be resumed."""
+    path = config.output / "config.toml"
+    if path.exists():
+        if not resume:
+            raise ConfigError(
+                f"{config.output}: there is a run in this folder",
+                hint="`--resume` continues it; another `--output` begins a new one",
+            )
+        _refuse_other_settings(load_config(TrainConfig, path), config)
+        return
+    config.output.mkdir(parents=True, exist_ok=True)
+    save_config(config, path)
+
+
+def _refuse_other_settings(before: TrainConfig, now: TrainConfig) -> None:
+    old, new = to_mapping(before), to_mapping(now)
+    for name in sorted(old.keys() | new.keys()):
+        if name not in MAY_CHANGE and old.get(name) != new.get(name):
+            raise ConfigError(
+                f"`{name}` was {old.get(name)} when the run began and is {new.get(name)} now",
+                hint="resume with the same settings, or begin a new run with another `--output`",
+            )

@@ -1,0 +1,75 @@
+"""From recordings to transcripts, one result each, whatever becomes of the others."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from anylect.decoding.captions import write_hypothesis
+from anylect.errors import AnylectError, AudioError, ConfigError
+from anylect.recognizer import Recognizer
+
+SUFFIXES = {"text": ".txt", "json": ".json", "srt": ".srt", "vtt": ".vtt"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class TranscribeConfig:
+    """What to write down, with what, and how."""
+
+    bundle: Path
+    """A folder that `anylect train` wrote."""
+    recordings: tuple[Path, ...]
+    """Audio or video files of any length."""
+    form: Literal["text", "json", "srt", "vtt"] = "text"
+    """What a transcript looks like."""
+    output: Path | None = None
+    """Folder for one file a recording; by default everything is returned only."""
+    device: str = "auto"
+    """`cpu`, `cuda`, `cuda:1`, `mps`; `auto` takes the best there is."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Transcript:
+    """What became of one recording: its text in the chosen form, or the error."""
+
+    recording: Path
+    written: str = ""
+    path: Path | None = None
+    error: AnylectError | None = None
+
+
+def transcribe(config: TranscribeConfig) -> Iterator[Transcript]:
+    """Transcribe recordings one after the other; one that cannot be read does not stop the rest.
+
+    Raises:
+        BundleError: When the bundle cannot be loaded.
+        ConfigError: When two recordings would be written to the same file.
+    """
+    paths = _output_paths(config)
+    recognizer = Recognizer.load(config.bundle, device=config.device)
+    for recording, path in zip(config.recordings, paths, strict=True):
+        try:
+            hypothesis = recognizer.transcribe(recording)
+        except AudioError as error:
+            yield Transcript(recording=recording, error=error)
+            continue
+        written = write_hypothesis(hypothesis, form=config.form, audio=str(recording))
+        if path is not None:
+            path.write_text(written, encoding="utf-8")
+        yield Transcript(recording=recording, written=written, path=path)
+
+
+def _output_paths(config: TranscribeConfig) -> list[Path | None]:
+    if config.output is None:
+        return [None] * len(config.recordings)
+    config.output.mkdir(parents=True, exist_ok=True)
+    paths: list[Path | None] = []
+    for recording in config.recordings:
+        path = config.output / f"{recording.stem}{SUFFIXES[config.form]}"
+        if path in paths:
+            raise ConfigError(
+                f"{recording}: another recording is written to {path.name} already",
+                hint="transcribe recordings of the same name into different folders",
+            )
+        paths.append(path)
+    return paths

@@ -1,0 +1,93 @@
+"""What many tests need: one torch thread, the shared recordings, and the tone language.
+
+The tone language has five letters, each a sine of its own pitch, and words apart by silence: a
+corpus made in memory that any model which listens must learn.
+"""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from numpy.typing import NDArray
+
+from anylect.data.manifest import write_manifest
+from anylect.records import Utterance
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+SAMPLE_RATE = 8_000
+LETTERS = "aeiou"
+PITCHES_HZ = dict(zip(LETTERS, (300, 500, 800, 1300, 2100), strict=True))
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Real recordings, where they are at hand."""
+    beside = Path(__file__).resolve().parents[2] / "shared" / "data"
+    folder = Path(os.environ.get("ANYLECT_DATA", beside))
+    if not folder.is_dir():
+        pytest.skip(f"no recordings at {folder}; set ANYLECT_DATA")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tone_manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small corpus of the tone language: 24 train, 6 dev and 6 test utterances."""
+    folder = tmp_path_factory.mktemp("tones")
+    return write_tone_corpus(folder, {"train": 24, "dev": 6, "test": 6})
+
+
+def write_tone_corpus(folder: Path, sizes: dict[str, int], *, seed: int = 0) -> Path:
+    """Write recordings and a manifest of the tone language; no sentence stands in two splits."""
+    generator = np.random.default_rng(seed)
+    seen: set[str] = set()
+    utterances = []
+    for split, count in sizes.items():
+        for number in range(count):
+            text = _new_sentence(generator, seen)
+            path = folder / f"{split}-{number}.wav"
+            samples = sing(text, generator)
+            soundfile.write(path, samples, SAMPLE_RATE)
+            utterances.append(
+                Utterance(
+                    audio=path,
+                    text=text,
+                    id=path.stem,
+                    duration=len(samples) / SAMPLE_RATE,
+                    speaker=f"{split}-{number % 3}",
+                    language="und",
+                    split=split,
+                )
+            )
+    write_manifest(folder / "manifest.jsonl", utterances)
+    return folder / "manifest.jsonl"
+
+
+def sing(text: str, generator: np.random.Generator) -> NDArray[np.float32]:
+    """Sing a sentence: 80 ms a letter, 40 ms between letters, 120 ms between words."""
+    time = np.arange(int(0.08 * SAMPLE_RATE)) / SAMPLE_RATE
+    envelope = np.hanning(len(time))
+    pieces = [np.zeros(int(0.1 * SAMPLE_RATE))]
+    for letter in text:
+        if letter == " ":
+            pieces.append(np.zeros(int(0.08 * SAMPLE_RATE)))
+        else:
+            pitch = PITCHES_HZ[letter] * generator.uniform(0.97, 1.03)
+            pieces.append(0.3 * envelope * np.sin(2 * np.pi * pitch * time))
+            pieces.append(np.zeros(int(0.04 * SAMPLE_RATE)))
+    sung = np.concatenate([*pieces, np.zeros(int(0.1 * SAMPLE_RATE))])
+    return (sung + 0.003 * generator.standard_normal(len(sung))).astype(np.float32)
+
+
+def _new_sentence(generator: np.random.Generator, seen: set[str]) -> str:
+    while True:
+        words = [
+            "".join(generator.choice(list(LETTERS), generator.integers(2, 5)))
+            for _ in range(generator.integers(2, 4))
+        ]
+        text = " ".join(words)
+        if text not in seen:
+            seen.add(text)
+            return text

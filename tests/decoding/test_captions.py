@@ -1,0 +1,66 @@
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from anylect.decoding.captions import CaptionOptions, group_words, write_hypothesis
+from anylect.records import Hypothesis, Word
+
+WORDS = (
+    Word("mambo", 0.5, 0.9, 0.99),
+    Word("vipi", 1.0, 1.25, 0.5),
+    Word("leo", 3661.5, 3662.0, 0.75),
+)
+HYPOTHESIS = Hypothesis("mambo vipi leo", WORDS, -3.0)
+
+
+@pytest.mark.parametrize(
+    ("form", "expected"),
+    [
+        ("text", "mambo vipi leo\n"),
+        (
+            "srt",
+            "1\n00:00:00,500 --> 00:00:01,250\nmambo vipi\n\n"
+            "2\n01:01:01,500 --> 01:01:02,000\nleo\n",
+        ),
+        (
+            "vtt",
+            "WEBVTT\n\n00:00:00.500 --> 00:00:01.250\nmambo vipi\n\n"
+            "01:01:01.500 --> 01:01:02.000\nleo\n",
+        ),
+    ],
+)
+def test_each_form_is_written_by_its_rules(form: str, expected: str) -> None:
+    assert write_hypothesis(HYPOTHESIS, form=form) == expected
+
+
+def test_json_keeps_every_word_with_its_time() -> None:
+    record = json.loads(write_hypothesis(HYPOTHESIS, form="json", audio="a.wav"))
+    assert record["audio"] == "a.wav"
+    assert record["text"] == HYPOTHESIS.text
+    assert record["words"][1] == {"text": "vipi", "start": 1.0, "end": 1.25, "confidence": 0.5}
+
+
+def test_nothing_heard_is_written_too() -> None:
+    nothing = Hypothesis("")
+    assert write_hypothesis(nothing, form="srt") == ""
+    assert write_hypothesis(nothing, form="vtt") == "WEBVTT\n"
+    assert json.loads(write_hypothesis(nothing, form="json"))["words"] == []
+
+
+@given(st.lists(st.tuples(st.text("abc", min_size=1), st.floats(0.01, 3), st.floats(0, 2))))
+def test_every_word_stands_in_one_caption_within_the_limits(
+    spans: list[tuple[str, float, float]],
+) -> None:
+    words, time = [], 0.0
+    for text, length, gap in spans:
+        words.append(Word(text, time + gap, time + gap + length, 1.0))
+        time += gap + length
+    options = CaptionOptions()
+    captions = list(group_words(tuple(words), options))
+    assert [w for c in captions for w in c.text.split()] == [word.text for word in words]
+    for caption in captions:
+        single = " " not in caption.text
+        assert single or len(caption.text) <= options.characters
+        assert single or caption.end - caption.start <= options.duration + 1e-9
