@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from anylect.compiled import Integer, compiled
 from anylect.errors import LanguageModelError
 from anylect.lm import arpa_parsing as parsing
+from anylect.lm.memory import load_u64, store_u64
 from anylect.lm.tables import (
     MissingContextError,
     NGramTables,
@@ -39,7 +40,10 @@ Bytes = NDArray[np.uint8]
 Ints = NDArray[np.int32]
 Doubles = NDArray[np.float64]
 
+SpacedWords = tuple[Bytes, NDArray[np.int64]]
+
 _BLOCKS_HELD = 16
+_PADDING = 8
 _NUMBER_BYTES = 14
 _HEADER_BYTES = 1 << 16
 
@@ -202,10 +206,11 @@ def _write(file: BinaryIO, tables: NGramTables, *, threads: int, progress: Progr
     total, done, blocks = sum(tables.counts), 0, 0
     header = "".join(f"ngram {k}={count}\n" for k, count in enumerate(tables.counts, start=1))
     file.write(b"\\data\\\n" + header.encode())
+    words = _space(tables.words)
     with ThreadPoolExecutor(threads) as pool:
         for order in range(1, tables.order + 1):
             file.write(b"\n\\%d-grams:\n" % order)
-            for block, size in _in_order(pool, tables, order, ahead=2 * threads):
+            for block, size in _in_order(pool, tables, words, order, ahead=2 * threads):
                 file.write(block)
                 done += size
                 progress(done, total)
@@ -215,27 +220,35 @@ def _write(file: BinaryIO, tables: NGramTables, *, threads: int, progress: Progr
     file.write(b"\n\\end\\\n")
 
 
+def _space(words: Words) -> SpacedWords:
+    buffer = np.insert(words.buffer, words.offsets[1:], 32)
+    offsets = words.offsets + np.arange(len(words.offsets))
+    return np.concatenate([buffer, np.zeros(_PADDING, np.uint8)]), offsets
+
+
 def _in_order(
-    pool: ThreadPoolExecutor, tables: NGramTables, order: int, *, ahead: int
+    pool: ThreadPoolExecutor, tables: NGramTables, words: SpacedWords, order: int, *, ahead: int
 ) -> Iterator[tuple[memoryview, int]]:
     waiting: deque[Future[tuple[memoryview, int]]] = deque()
     for start, stop in tables.blocks(order):
-        waiting.append(pool.submit(_format_block, tables, order, start, stop))
+        waiting.append(pool.submit(_format_block, tables, words, order, (start, stop)))
         if len(waiting) > ahead:
             yield waiting.popleft().result()
     while waiting:
         yield waiting.popleft().result()
 
 
-def _format_block(tables: NGramTables, order: int, start: int, stop: int) -> tuple[memoryview, int]:
+def _format_block(
+    tables: NGramTables, words: SpacedWords, order: int, block: tuple[int, int]
+) -> tuple[memoryview, int]:
+    start, stop = block
     rows = tables.rows(order, start, stop)
     table = tables.orders[order - 1]
-    words = tables.words
-    room = _text_size(rows, words.offsets) + (stop - start) * 2 * _NUMBER_BYTES
+    room = _text_size(rows, words[1]) + (stop - start) * 2 * _NUMBER_BYTES + _PADDING
     text = np.empty(room, np.uint8)
     prob = table.log_prob[start:stop].astype(np.float64)
     backoff = prob[:0] if table.backoff is None else table.backoff[start:stop].astype(np.float64)
-    size = _format(rows, prob, backoff, (words.buffer, words.offsets), text)
+    size = _format(rows, prob, backoff, words, text)
     return text[:size].data, stop - start
 
 
@@ -244,7 +257,7 @@ def _text_size(rows: Ints, offsets: NDArray[np.int64]) -> Integer:
     size = 0
     for i in range(rows.shape[0]):
         for j in range(rows.shape[1]):
-            size += offsets[rows[i, j] + 1] - offsets[rows[i, j]] + 1
+            size += offsets[rows[i, j] + 1] - offsets[rows[i, j]]
     return size
 
 
@@ -253,10 +266,13 @@ def _format(
     rows: Ints,
     prob: Doubles,
     backoff: Doubles,
-    words: tuple[Bytes, NDArray[np.int64]],
+    words: SpacedWords,
     text: Bytes,
 ) -> Integer:
-    """Write lines of log10 probability, words and log10 backoff; return the number of bytes."""
+    """Write lines of log10 probability, words and log10 backoff; return the number of bytes.
+
+    Words come with the space after them, and eight bytes more than there are at the end.
+    """
     buffer, offsets = words
     at: Integer = 0
     for i in range(rows.shape[0]):
@@ -264,12 +280,13 @@ def _format(
         text[at] = 9
         at += 1
         for j in range(rows.shape[1]):
-            word = rows[i, j]
-            for byte in range(offsets[word], offsets[word + 1]):
-                text[at] = buffer[byte]
-                at += 1
-            text[at] = 32
-            at += 1
+            place = offsets[rows[i, j]]
+            end = at + offsets[rows[i, j] + 1] - place
+            while at < end:  # eight bytes at a time; what is too much is overwritten
+                store_u64(text, at, load_u64(buffer, place))
+                at += 8
+                place += 8
+            at = end
         if backoff.size:
             text[at - 1] = 9
             at = _format_log10(text, at, backoff[i]) + 1
@@ -298,8 +315,8 @@ def _format_log10(text: Bytes, at: Integer, natural: float) -> Integer:
     if rest == 0:
         return at
     text[at] = 46
-    divisor = np.int64(1_000_000)
-    for digit in range(1, 8):
-        text[at + digit] = 48 + rest // divisor % 10
-        divisor //= 10
+    digits = np.uint32(rest)  # from the last to the first: only ever divided by a constant
+    for place in range(7, 0, -1):
+        text[at + place] = 48 + digits % np.uint32(10)
+        digits //= np.uint32(10)
     return at + 8
