@@ -122,13 +122,9 @@ class _Refiner:
     def extend(self, tables: list[CountTable], *, order: int) -> None:
         """Append the tables of orders two to `order`."""
         numbers, size = self.numbers, len(tables[0])
-        positions = _find_starts(numbers)
-        other = np.empty_like(positions)
-        _sort_by_word(positions, numbers, 1, other, np.zeros(size + 1, np.int64))
-        starts64 = np.zeros(size + 1, np.int64)
-        _sort_by_word(other, numbers, 0, positions, starts64)
-        del other
-        starts = starts64[:size].astype(np.int32)
+        starts = np.zeros(size + 1, np.int64)
+        positions = _sort_starts(numbers, starts)
+        starts = starts[:size].astype(np.int32)
         entry_at = numbers  # the entry of the (k-1)-gram that begins at a position
         for k in range(2, order + 1):
             entry_at, starts = self._extend_once(
@@ -177,34 +173,23 @@ class _Refiner:
 
 
 @compiled
-def _find_starts(numbers: Ints) -> Ints:
-    """Every position that begins a bigram: all but those of `</s>`."""
-    found = 0
-    for at in range(numbers.size - 1):
-        found += numbers[at] != END
-    starts = np.empty(found, np.int32)
-    found = 0
-    for at in range(numbers.size - 1):
-        if numbers[at] != END:
-            starts[found] = at
-            found += 1
-    return starts
+def _sort_starts(numbers: Ints, starts: NDArray[np.int64]) -> Ints:
+    """Sort every position that begins a bigram, all but those of `</s>`, by its word.
 
-
-@compiled
-def _sort_by_word(
-    positions: Ints, numbers: Ints, shift: Integer, target: Ints, starts: NDArray[np.int64]
-) -> None:
-    """Counting sort of positions by the word `shift` after them; keeps the order of equals."""
-    for position in positions:
-        starts[numbers[position + shift] + 1] += 1
+    A counting sort, which keeps the order of equals; `starts` receives each word's first place.
+    """
+    for at in range(numbers.size - 1):
+        starts[numbers[at] + 1] += numbers[at] != END
     for word in range(starts.size - 1):
         starts[word + 1] += starts[word]
+    positions = np.empty(starts[-1], np.int32)
     filled = starts[:-1].copy()
-    for position in positions:
-        word = numbers[position + shift]
-        target[filled[word]] = position
-        filled[word] += 1
+    for at in range(numbers.size - 1):
+        word = numbers[at]
+        if word != END:
+            positions[filled[word]] = at
+            filled[word] += 1
+    return positions
 
 
 @compiled
@@ -318,7 +303,7 @@ def _refine_many(
         is_sorted &= word >= last
         different += word != last
         last = word
-    if is_sorted:  # bigrams come sorted, and many groups have but one continuation
+    if is_sorted:  # many groups have but one continuation
         return different
     _sort(keys, keys.size)
     different, last = 0, _NO_WORD

@@ -163,14 +163,19 @@ def score_words(model: KernelModel, state: State, words: NDArray[np.int32]) -> N
 
 
 @compiled
+def find_word(model: KernelModel, key: np.uint64) -> Integer:
+    """Return the number of the word with this `memory.murmur_hash`; 0 where there is none."""
+    if model.layout[at.IS_TRIE]:
+        return trie.find_word(model.image, model.layout, key)
+    return probing.find_word(model.image, model.layout, key)
+
+
+@compiled
 def find_words(model: KernelModel, keys: NDArray[np.uint64]) -> NDArray[np.int32]:
     """Return the numbers of words by their hashes."""
     found = np.empty(keys.size, np.int32)
     for i in range(keys.size):
-        if model.layout[at.IS_TRIE]:
-            found[i] = trie.find_word(model.image, model.layout, keys[i])
-        else:
-            found[i] = probing.find_word(model.image, model.layout, keys[i])
+        found[i] = find_word(model, keys[i])
     return found
 
 
@@ -329,6 +334,7 @@ __all__ = [
     "NGramModel",
     "State",
     "advance",
+    "find_word",
     "find_words",
     "score_words",
     "unigram_log_prob",

@@ -8,10 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anylect.compiled import compiled
-from anylect.lm.ngram import KernelModel, NGramModel, State, advance
+from anylect.lm.memory import murmur_hash
+from anylect.lm.ngram import KernelModel, NGramModel, State, advance, find_word
 from anylect.lm.words import UNKNOWN
 
 _BATCH = 10_000
+_NEWLINE = "\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,18 +75,13 @@ def measure_perplexity(model: NGramModel, sentences: Iterable[str]) -> Perplexit
 def _measure(model: NGramModel, sentences: list[str]) -> Perplexity:
     if not sentences:
         return Perplexity()
-    words: list[str] = []
-    for sentence in sentences:
-        words += sentence.split()
-        words.append("</s>")
-    numbers = model.ids(words)
-    # A text may hold `</s>` no more than a corpus, so these are the ends that we put.
-    ends = np.fromiter((word == "</s>" for word in words), np.bool_, len(words))
-    logs = _score_sentences(model.kernel, model.begin, numbers, ends)
-    unknown = (numbers == UNKNOWN) & ~ends
+    text = "".join(f"{sentence.replace(_NEWLINE, ' ')}{_NEWLINE}" for sentence in sentences)
+    logs, unknown = _score_text(
+        model.kernel, model.begin, np.frombuffer(text.encode(), np.uint8), model.end_word
+    )
     return Perplexity(
         len(sentences),
-        len(words) - len(sentences),
+        len(logs) - len(sentences),
         int(unknown.sum()),
         float(logs[~unknown].sum()),
         float(logs[unknown].sum()),
@@ -92,16 +89,26 @@ def _measure(model: NGramModel, sentences: list[str]) -> Perplexity:
 
 
 @compiled
-def _score_sentences(
-    model: KernelModel,
-    begin: State,
-    numbers: NDArray[np.int32],
-    ends: NDArray[np.bool_],
-) -> NDArray[np.float64]:
-    logs = np.empty(numbers.size, np.float64)
+def _score_text(
+    model: KernelModel, begin: State, text: NDArray[np.uint8], end_word: int
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Score the words of lines, each with `</s>`; return ln p and whether a word is unknown."""
+    logs = np.empty(text.size + 1, np.float64)
+    unknown = np.zeros(text.size + 1, np.bool_)
+    filled = at = 0
     state = begin
-    for at in range(numbers.size):
-        logs[at], state = advance(model, state, numbers[at])
-        if ends[at]:
+    while at < text.size:
+        start = at
+        while text[at] != 10 and text[at] != 32 and text[at] != 9:
+            at += 1
+        if at > start:
+            word = find_word(model, murmur_hash(text, start, at))
+            logs[filled], state = advance(model, state, word)
+            unknown[filled] = word == UNKNOWN
+            filled += 1
+        if text[at] == 10:
+            logs[filled], state = advance(model, state, end_word)
+            filled += 1
             state = begin
-    return logs
+        at += 1
+    return logs[:filled], unknown[:filled]
