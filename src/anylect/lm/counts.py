@@ -122,9 +122,9 @@ class _Refiner:
     def extend(self, tables: list[CountTable], *, order: int) -> None:
         """Append the tables of orders two to `order`."""
         numbers, size = self.numbers, len(tables[0])
-        starts = np.zeros(size + 1, np.int64)
-        positions = _sort_starts(numbers, starts)
-        starts = starts[:size].astype(np.int32)
+        first_places = np.zeros(size + 1, np.int64)
+        positions = _sort_starts(numbers, first_places)
+        starts = first_places[:size].astype(np.int32)
         entry_at = numbers  # the entry of the (k-1)-gram that begins at a position
         for k in range(2, order + 1):
             entry_at, starts = self._extend_once(
