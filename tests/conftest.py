@@ -6,20 +6,30 @@ corpus made in memory that any model which listens must learn.
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
 from numpy.typing import NDArray
 
+from anylect.config import build_config
 from anylect.data.manifest import write_manifest
 from anylect.records import Utterance
+from anylect.workflows.train import TrainConfig, train
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 SAMPLE_RATE = 8_000
 LETTERS = "aeiou"
 PITCHES_HZ = dict(zip(LETTERS, (300, 500, 800, 1300, 2100), strict=True))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_thread() -> None:
+    """Two threads on two busy cores are far slower than one, and sum in another order."""
+    torch = pytest.importorskip("torch")
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")
@@ -37,6 +47,48 @@ def tone_manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small corpus of the tone language: 24 train, 6 dev and 6 test utterances."""
     folder = tmp_path_factory.mktemp("tones")
     return write_tone_corpus(folder, {"train": 24, "dev": 6, "test": 6})
+
+
+def tiny_config(manifest: Path, output: Path, **changes: object) -> TrainConfig:
+    """Settings under which a tone model trains in a second or two."""
+    settings: dict[str, Any] = {
+        "manifest": manifest,
+        "output": output,
+        "device": "cpu",
+        "threads": 1,
+        "model": {
+            "features": {"kind": "mel", "bins": 20, "sample_rate": SAMPLE_RATE},
+            "settings": {
+                "conv_channels": [8],
+                "conv_kernels": [[5, 5]],
+                "conv_strides": [[2, 2]],
+                "conv_paddings": [[0, 2]],
+                "recurrent_layers": 1,
+                "hidden_size": 32,
+                "dropout": 0.1,
+            },
+        },
+        "batches": {"seconds": 12.0, "workers": 1},
+        "optimizer": {"learning_rate": 5e-3, "warmup_updates": 5},
+        "schedule": {"updates": 12, "validate_every": 6, "save_every": 4, "log_every": 1},
+        "augmentation": {
+            "waveform": {"speeds": [0.95, 1.0, 1.05]},
+            "features": {"time_masks": 1, "frequency_masks": 1, "frequency_mask_bins": 2},
+        },
+    }
+    for name, value in changes.items():
+        table = settings.get(name)
+        settings[name] = (
+            table | value if isinstance(table, dict) and isinstance(value, dict) else value
+        )
+    return build_config(TrainConfig, settings)
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle(tone_manifest: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle of a tone model after a dozen updates: it hears little, but all files are there."""
+    output = tmp_path_factory.mktemp("run")
+    return train(tiny_config(tone_manifest, output)).bundle
 
 
 def write_tone_corpus(folder: Path, sizes: dict[str, int], *, seed: int = 0) -> Path:

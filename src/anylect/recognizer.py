@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anylect.audio.load import load_waveform
-from anylect.decoding.greedy import GreedyDecoder
 from anylect.errors import AudioError
 from anylect.hub.bundle import Bundle, load_bundle
 from anylect.records import Emissions, Hypothesis
@@ -26,7 +25,7 @@ class Recognizer:
 
     def __init__(self, bundle: Bundle) -> None:
         self.bundle = bundle
-        self.decoder = GreedyDecoder(bundle.model.vocabulary)
+        self.decoder = bundle.decoder
 
     @classmethod
     def load(cls, folder: Path | str, *, device: str = "auto") -> "Recognizer":

@@ -10,7 +10,6 @@ from anylect.data.batches import (
     equal_length_batches,
     pad,
     padding_share,
-    shard,
 )
 from anylect.errors import ConfigError
 
@@ -88,27 +87,6 @@ def test_padding_is_counted_by_hand() -> None:
     assert padding_share([], []) == 0.0
 
 
-@given(DURATIONS, st.integers(1, 5))
-def test_every_process_gets_as_many_batches_and_all_is_seen(
-    durations: list[float], world: int
-) -> None:
-    batches = bucketed_batches(durations, seconds=20)
-    shards = [shard(batches, rank=rank, world=world) for rank in range(world)]
-    assert len({len(part) for part in shards}) == 1
-    seen = [position for part in shards for batch in part for position in batch]
-    assert set(seen) == set(range(len(durations)))
-    if len(durations) >= len(batches) + world:
-        assert len(seen) == len(durations)
-
-
-def test_a_shard_of_one_process_is_everything() -> None:
-    assert shard([[0, 1], [2]], rank=0, world=1) == [[0, 1], [2]]
-
-
-def test_too_few_utterances_are_given_out_twice() -> None:
-    assert [shard([[0], [1]], rank=rank, world=3) for rank in range(3)] == [[[0]], [[1]], [[0]]]
-
-
 @pytest.mark.parametrize(
     ("options", "message", "hint"),
     [
@@ -134,12 +112,6 @@ def test_an_impossible_duration_is_named(bad: float) -> None:
     assert "anylect prepare" in (caught.value.hint or "")
 
 
-@pytest.mark.parametrize(("rank", "world"), [(2, 2), (-1, 2), (0, 0)])
-def test_an_impossible_rank_is_refused(rank: int, world: int) -> None:
-    with pytest.raises(ConfigError, match=f"rank {rank} of {world}"):
-        shard([[0]], rank=rank, world=world)
-
-
 def test_a_negative_tolerance_is_refused() -> None:
     with pytest.raises(ConfigError, match="`tolerance` is -1"):
         equal_length_batches([1.0], seconds=1, tolerance=-1)
@@ -151,3 +123,11 @@ def test_padding_puts_zeros_behind() -> None:
     assert lengths.tolist() == [2, 1]
     assert padded.dtype == np.float32
     assert pad([])[0].shape == (0, 0)
+
+
+def test_features_are_padded_with_their_width() -> None:
+    padded, lengths = pad([np.ones((2, 3), np.float32), np.ones((4, 3), np.float32)])
+    assert padded.shape == (2, 4, 3)
+    assert lengths.tolist() == [2, 4]
+    assert padded.sum() == 18
+    assert padded[0, 2:].sum() == 0

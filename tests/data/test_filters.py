@@ -22,7 +22,7 @@ from anylect.records import Utterance
 WriteWav = Callable[..., Path]
 
 
-def _utterance(audio: Path = Path("a.wav"), **fields: Any) -> Utterance:  # noqa: ANN401
+def _utterance(audio: Path = Path("a.wav"), **fields: Any) -> Utterance:
     return Utterance(**{"audio": audio, "text": "yes", "id": "u1", **fields})
 
 

@@ -17,7 +17,7 @@ from anylect.records import Utterance
 WELL = '{"audio": "a.wav", "text": "good"}'
 
 
-def _read(folder: Path, content: str | bytes, **options: Any) -> list[Utterance]:  # noqa: ANN401
+def _read(folder: Path, content: str | bytes, **options: Any) -> list[Utterance]:
     path = folder / "m.jsonl"
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     return list(read_manifest(path, **options))
@@ -157,7 +157,7 @@ def test_a_manifest_is_written_beside_and_renamed(tmp_path: Path) -> None:
     path.write_text("old")
     seen: list[str] = []
 
-    def utterances() -> Any:  # noqa: ANN401
+    def utterances() -> Any:
         yield Utterance(audio=tmp_path / "a", text="", id="a")
         seen.append(path.read_text())
 

@@ -58,7 +58,7 @@ SAID = st.lists(
 
 
 @given(SAID, st.integers(0, 3), st.sampled_from(["keep", "drop"]))
-def test_what_the_plan_promises_holds(said: list[Said], seed: int, repeats: Any) -> None:  # noqa: ANN401
+def test_what_the_plan_promises_holds(said: list[Said], seed: int, repeats: Any) -> None:
     plan = plan_splits(_roll(said), SplitOptions(seed=seed, repeats=repeats))
     sides = plan.sides.tolist()
     assert len(sides) == len(said)
@@ -75,7 +75,7 @@ def test_what_the_plan_promises_holds(said: list[Said], seed: int, repeats: Any)
 
 
 @given(SAID, st.randoms(use_true_random=False))
-def test_the_order_of_utterances_does_not_matter(said: list[Said], random: Any) -> None:  # noqa: ANN401
+def test_the_order_of_utterances_does_not_matter(said: list[Said], random: Any) -> None:
     order = list(range(len(said)))
     random.shuffle(order)
     sides = plan_splits(_roll(said), SplitOptions()).sides
@@ -125,7 +125,7 @@ def test_the_draw_is_the_same_on_every_machine() -> None:
 
 
 @pytest.mark.parametrize("repeats", ["keep", "drop"])
-def test_shared_prompts_are_split_by_speaker_and_counted(repeats: Any) -> None:  # noqa: ANN401
+def test_shared_prompts_are_split_by_speaker_and_counted(repeats: Any) -> None:
     # Everybody reads the same sentences, and one of their own.
     own: list[Said] = [(f"speaker {number}", f"own {number}", 2.0) for number in range(10)]
     said = _many(10, 4, shared=True) + own

@@ -64,3 +64,9 @@ def test_every_word_stands_in_one_caption_within_the_limits(
         single = " " not in caption.text
         assert single or len(caption.text) <= options.characters
         assert single or caption.end - caption.start <= options.duration + 1e-9
+
+
+def test_a_language_without_spaces_is_joined_without_them() -> None:
+    words = (Word("你", 0.0, 0.2, 1.0), Word("好", 0.3, 0.5, 1.0))
+    (caption,) = group_words(words, CaptionOptions(joiner=""))
+    assert caption.text == "你好"

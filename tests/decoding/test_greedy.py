@@ -90,3 +90,13 @@ def test_the_score_is_the_best_paths_log_probability() -> None:
     emissions = emissions_of([3, 3, 0, 4])
     best: NDArray[np.float32] = emissions.log_probs.max(axis=1)
     assert GreedyDecoder(VOCABULARY).decode(emissions).score == pytest.approx(float(best.sum()))
+
+
+def test_without_spaces_every_letter_has_its_time_and_keeps_its_marks() -> None:
+    thai = Vocabulary(("", "<unk>", " ", "ก", "น", "\u0e31"), blank=0, boundary=2, unknown=1)
+    path = [3, 3, 5, 0, 4, 2, 3]  # กัน ก
+    probabilities = np.eye(6, dtype=np.float32)[path] * 0.9 + 0.01
+    emissions = Emissions(np.log(probabilities), FRAME)
+    hypothesis = GreedyDecoder(thai, spaced=False).decode(emissions)
+    assert hypothesis.text == "กัน ก"
+    assert [word.text for word in hypothesis.words] == ["กั", "น", "ก"]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from anylect.evaluation.breakdown import Breakdown, CommonestConfusions, Confusion
 from anylect.evaluation.error_rate import Edit, align
-from anylect.evaluation.report import ScoredUtterance, score
+from anylect.evaluation.scoreboard import ScoredUtterance, score
 
 
 def spoken(

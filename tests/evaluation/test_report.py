@@ -9,14 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anylect.evaluation.error_rate import ErrorCounts
-from anylect.evaluation.report import (
-    Report,
-    Scoreboard,
-    ScoredUtterance,
-    Signature,
-    report,
-    score,
-)
+from anylect.evaluation.report import Report, Signature, report
+from anylect.evaluation.scoreboard import Scoreboard, ScoredUtterance, score
 
 SIGNATURE = Signature(normalizer="ka-1", normalizer_hash="0123456789ab")
 

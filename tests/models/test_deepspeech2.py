@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -9,7 +10,7 @@ from transformers import AutoModelForCTC
 
 from anylect.models.deepspeech2 import DeepSpeech2Config, DeepSpeech2ForCTC, MaskedBatchNorm
 
-TINY = {
+TINY: dict[str, Any] = {
     "input_bins": 20,
     "conv_channels": (3, 4),
     "conv_kernels": ((5, 7), (3, 5)),
@@ -21,7 +22,7 @@ TINY = {
 }
 
 
-def tiny(**changes: object) -> DeepSpeech2ForCTC:
+def tiny(**changes: Any) -> DeepSpeech2ForCTC:
     torch.manual_seed(0)
     module = DeepSpeech2ForCTC(DeepSpeech2Config(**(TINY | changes)))
     # Batch statistics of some training, or normalization would be the identity.
@@ -29,7 +30,8 @@ def tiny(**changes: object) -> DeepSpeech2ForCTC:
     with torch.no_grad():
         for _ in range(3):
             module(torch.randn(4, 50, 20) * 3 + 1)
-    return module.eval()
+    module.train(mode=False)
+    return module
 
 
 VARIANTS = [
@@ -95,7 +97,8 @@ def test_the_default_is_the_reference_listing() -> None:
     config = DeepSpeech2Config()
     assert config.recurrent_input_size == 672
     module = DeepSpeech2ForCTC(DeepSpeech2Config(hidden_size=8))
-    assert module.recurrent[0].onward.input_size == 672
+    weights = module.state_dict()
+    assert weights["recurrent.0.onward.weight_ih_l0"].shape == (3 * 8, 672)
     assert module.head.bias is None
 
 

@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,7 +12,7 @@ from transformers import (
 )
 
 from anylect.errors import BundleError
-from anylect.models.frontend import Moments, build_frontend, pad_rows
+from anylect.models.frontend import Moments, build_frontend
 
 
 def noise(samples: int, seed: int = 0) -> NDArray[np.float32]:
@@ -19,7 +21,7 @@ def noise(samples: int, seed: int = 0) -> NDArray[np.float32]:
 
 
 @pytest.mark.parametrize("normalized", [True, False])
-def test_samples_are_what_transformers_makes_of_them(normalized: bool) -> None:
+def test_samples_are_what_transformers_makes_of_them(*, normalized: bool) -> None:
     extractor = Wav2Vec2FeatureExtractor(do_normalize=normalized)
     samples = noise(5_000)
     expected = extractor(samples, sampling_rate=16_000)["input_values"][0]
@@ -43,7 +45,7 @@ def test_moments_of_blocks_are_moments_of_the_whole(blocks: list[int]) -> None:
     frontend = build_frontend(SeamlessM4TFeatureExtractor())
     samples = noise(sum(blocks))
     edges = np.cumsum([0, *blocks])
-    pieces = [samples[a:b] for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    pieces = [samples[a:b] for a, b in itertools.pairwise(edges)]
     whole = Moments()
     whole.add(frontend.extract(samples))
     gathered = frontend.moments(pieces)
@@ -51,13 +53,6 @@ def test_moments_of_blocks_are_moments_of_the_whole(blocks: list[int]) -> None:
     if whole.count:
         np.testing.assert_allclose(gathered.total, whole.total, rtol=1e-6)
         np.testing.assert_allclose(gathered.squares, whole.squares, rtol=1e-6)
-
-
-def test_padding_stands_behind_the_end() -> None:
-    padded, lengths = pad_rows([np.ones((2, 3), np.float32), np.ones((4, 3), np.float32)])
-    assert padded.shape == (2, 4, 3)
-    assert lengths.tolist() == [2, 4]
-    assert padded[0, 2:].sum() == 0
 
 
 def test_an_unknown_extractor_is_named() -> None:

@@ -45,7 +45,7 @@ def _tree(folder: Path) -> dict[str, tuple[str, int]]:
     }
 
 
-def _prepare(source: Path, output: Path, **options: Any) -> PrepareReport:  # noqa: ANN401
+def _prepare(source: Path, output: Path, **options: Any) -> PrepareReport:
     return prepare(PrepareConfig(source=source, output=output, **{"workers": 2, **options}))
 
 
@@ -213,7 +213,7 @@ def test_splits_of_the_corpus_may_be_drawn_anew(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("other_script", ["keep", "drop"])
-def test_another_script_is_counted_or_dropped(tmp_path: Path, other_script: Any) -> None:  # noqa: ANN401
+def test_another_script_is_counted_or_dropped(tmp_path: Path, other_script: Any) -> None:
     corpus = _write_pairs(tmp_path / "corpus", ["привет", "мир", "hello", "ночь", "42"])
     filters = FilterOptions(other_script=other_script)
     report = _prepare(corpus, tmp_path / "out", filters=filters)

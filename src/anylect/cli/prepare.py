@@ -1,5 +1,6 @@
 """`anylect prepare`."""
 
+import sys
 from pathlib import Path
 
 import click
@@ -53,3 +54,5 @@ def command(
         report = prepare(config, progress=progress)
     for line in report.lines():
         click.echo(line)
+    if not report.kept:
+        sys.exit(1)

@@ -91,32 +91,6 @@ def equal_length_batches(
     return [batches[position] for position in random.permutation(len(batches))]
 
 
-def shard(batches: Sequence[list[int]], *, rank: int, world: int) -> list[list[int]]:
-    """Pick the batches of one of several processes; every process gets equally many.
-
-    Where the number of batches does not divide, the largest are halved until it does, so
-    that every utterance is still seen once. Only when there are too few utterances for that
-    are the first batches given out twice.
-
-    Args:
-        batches: The same on every process.
-        rank: Of this process, from 0.
-        world: Number of processes.
-    """
-    if not 0 <= rank < world:
-        raise ConfigError(f"rank {rank} of {world} processes", hint="ranks count from 0")
-    shared = list(batches)
-    while len(shared) % world:
-        largest = max(range(len(shared)), key=lambda position: len(shared[position]))
-        batch = shared[largest]
-        if len(batch) < 2:
-            shared += [shared[position % len(shared)] for position in range(-len(shared) % world)]
-            break
-        middle = len(batch) // 2
-        shared[largest : largest + 1] = [batch[:middle], batch[middle:]]
-    return shared[rank::world]
-
-
 def padding_share(batches: Sequence[Sequence[int]], durations: ArrayLike) -> float:
     """Return which share of the padded batches is padding, from 0.0 to below 1.0."""
     lengths = np.asarray(durations, dtype=np.float64)
@@ -128,16 +102,17 @@ def padding_share(batches: Sequence[Sequence[int]], durations: ArrayLike) -> flo
 def pad(
     arrays: Sequence[NDArray[np.float32]],
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Stack waveforms of different lengths, zeros behind the shorter ones.
+    """Stack waveforms or features of different lengths, zeros behind the shorter ones.
 
     Args:
-        arrays: B waveforms, each (S,).
+        arrays: B waveforms (S,), or features (T, F) with one F.
 
     Returns:
-        (B, S) float32, S being the longest, and the (B,) lengths before padding.
+        (B, S) or (B, T, F) float32, as long as the longest, and the (B,) lengths before padding.
     """
     lengths = np.array([len(array) for array in arrays], dtype=np.int64)
-    padded = np.zeros((len(arrays), int(lengths.max(initial=0))), dtype=np.float32)
+    shape = arrays[0].shape[1:] if arrays else ()
+    padded = np.zeros((len(arrays), int(lengths.max(initial=0)), *shape), dtype=np.float32)
     for row, array in zip(padded, arrays, strict=True):
         row[: len(array)] = array
     return padded, lengths

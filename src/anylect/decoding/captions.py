@@ -23,6 +23,8 @@ class CaptionOptions:
     """Longest time on screen, seconds."""
     pause: float = 0.8
     """A silence this long begins a new caption, seconds."""
+    joiner: str = " "
+    """Between words; nothing in languages written without spaces."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,15 +75,15 @@ def group_words(words: tuple[Word, ...], options: CaptionOptions) -> Iterator[Ca
     line: list[Word] = []
     for word in words:
         if line and _ends(line, word, options):
-            yield _caption(line)
+            yield _caption(line, options)
             line = []
         line.append(word)
     if line:
-        yield _caption(line)
+        yield _caption(line, options)
 
 
 def _ends(line: list[Word], word: Word, options: CaptionOptions) -> bool:
-    characters = sum(len(each.text) + 1 for each in line) + len(word.text)
+    characters = sum(len(each.text) + len(options.joiner) for each in line) + len(word.text)
     return (
         word.start - line[-1].end >= options.pause
         or characters > options.characters
@@ -89,8 +91,8 @@ def _ends(line: list[Word], word: Word, options: CaptionOptions) -> bool:
     )
 
 
-def _caption(line: list[Word]) -> Caption:
-    return Caption(" ".join(word.text for word in line), line[0].start, line[-1].end)
+def _caption(line: list[Word], options: CaptionOptions) -> Caption:
+    return Caption(options.joiner.join(word.text for word in line), line[0].start, line[-1].end)
 
 
 def _clock(seconds: float, point: str) -> str:

@@ -6,6 +6,7 @@ piece by piece, so that a recording of any length is decoded in the memory of on
 """
 
 import itertools
+import unicodedata
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -30,6 +31,7 @@ class GreedyStream:
     """One recording being decoded; feed it emissions in order, then finish."""
 
     vocabulary: Vocabulary
+    spaced: bool = True
     _previous: int = -1
     _tokens: list[_Token] = field(default_factory=list)
     _texts: list[str] = field(default_factory=list)
@@ -57,7 +59,8 @@ class GreedyStream:
     def finish(self) -> Hypothesis:
         """Close the last word and return everything heard."""
         self._close_word()
-        return Hypothesis(" ".join(self._texts), tuple(self._words), self._score)
+        text = (" " if self.spaced else "").join(self._texts)
+        return Hypothesis(" ".join(text.split()), tuple(self._words), self._score)
 
     def _prolong(self, token: int, end: float, probability: float) -> None:
         # A run that crosses the border of two pieces is one token, not two.
@@ -66,10 +69,18 @@ class GreedyStream:
             self._tokens[-1].probability = max(self._tokens[-1].probability, probability)
 
     def _accept(self, token: _Token) -> None:
+        if token.id in self.vocabulary.special:
+            return
+        written = self.vocabulary.tokens[token.id]
         if token.id == self.vocabulary.boundary:
             self._close_word()
-        elif token.id not in self.vocabulary.special:
-            self._tokens.append(token)
+            if not self.spaced:
+                self._texts.append(" ")
+            return
+        # Without spaces a letter is the smallest piece that has a time; its marks stay with it.
+        if not self.spaced and not unicodedata.category(written[0]).startswith("M"):
+            self._close_word()
+        self._tokens.append(token)
 
     def _close_word(self) -> None:
         tokens, self._tokens = self._tokens, []
@@ -96,8 +107,10 @@ class GreedyDecoder:
         [('aab', 0.0, 0.1), ('b', 0.12, 0.14)]
     """
 
-    def __init__(self, vocabulary: Vocabulary) -> None:
+    def __init__(self, vocabulary: Vocabulary, *, spaced: bool = True) -> None:
+        """Decode with a vocabulary; a language not `spaced` gets its times by letter."""
         self.vocabulary = vocabulary
+        self.spaced = spaced
 
     @property
     def signature(self) -> str:
@@ -106,7 +119,7 @@ class GreedyDecoder:
 
     def stream(self) -> GreedyStream:
         """Begin a recording that comes in pieces."""
-        return GreedyStream(self.vocabulary)
+        return GreedyStream(self.vocabulary, self.spaced)
 
     def decode(self, emissions: Emissions) -> Hypothesis:
         """Decode a whole utterance; word times are seconds from the recording's beginning."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
 from anylect.evaluation.error_rate import Edit, ErrorCounts, align
-from anylect.evaluation.report import ScoredUtterance
+from anylect.evaluation.scoreboard import ScoredUtterance
 
 K = TypeVar("K")
 
@@ -75,7 +75,7 @@ class Breakdown:
     """Collects, one utterance at a time, where the errors are.
 
     Example:
-        >>> from anylect.evaluation.report import score
+        >>> from anylect.evaluation.scoreboard import score
         >>> breakdown = Breakdown()
         >>> breakdown.append(score("the cat sat", "the hat sat"))
         >>> breakdown.words.commonest(1)

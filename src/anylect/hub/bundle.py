@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from anylect.decoding.greedy import GreedyDecoder
 from anylect.errors import BundleError
 from anylect.hub.card import write_card
 from anylect.models.acoustic import AcousticModel
 from anylect.text.normalize import Normalizer, load_normalizer, save_normalizer
+from anylect.text.recipes import written_without_spaces
 from anylect.text.vocabulary import Vocabulary, load_vocabulary, save_vocabulary
 
 REQUIRED = ("config.json", "model.safetensors", "preprocessor_config.json", "vocab.json")
@@ -38,6 +40,16 @@ class Bundle:
     folder: Path
     model: AcousticModel
     normalizer: Normalizer
+
+    @property
+    def is_spaced(self) -> bool:
+        """Whether its language puts spaces between words."""
+        return not written_without_spaces(self.normalizer.language)
+
+    @property
+    def decoder(self) -> GreedyDecoder:
+        """What turns the model's emissions into text."""
+        return GreedyDecoder(self.model.vocabulary, spaced=self.is_spaced)
 
 
 def save_bundle(

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any
 
 from anylect.errors import BundleError
-from anylect.evaluation.report import ScoredUtterance
+from anylect.evaluation.scoreboard import ScoredUtterance
 
 
 class Evidence:

@@ -19,6 +19,7 @@ import numpy as np
 import torch
 import transformers
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import (
     AutoConfig,
@@ -29,10 +30,11 @@ from transformers import (
 )
 
 from anylect.audio.windows import WindowOptions, cut_windows
+from anylect.data.batches import pad
 from anylect.errors import BundleError, HubError
 from anylect.models import deepspeech2, spectrogram_extractor
 from anylect.models.acoustic import Blocks
-from anylect.models.frontend import Frontend, Rows, build_frontend, pad_rows
+from anylect.models.frontend import Frontend, Rows, build_frontend
 from anylect.records import Emissions, Waveform
 from anylect.text.vocabulary import Vocabulary
 
@@ -182,7 +184,7 @@ class CheckpointModel:
 
     @torch.inference_mode()
     def _emit_group(self, batch: list[Rows]) -> tuple[NDArray[np.float32], list[int]]:
-        padded, lengths = pad_rows(batch)
+        padded, lengths = pad(batch)
         sizes = torch.from_numpy(lengths)
         frames = self.frame_lengths(sizes)
         if int(frames.max()) == 0:
@@ -283,7 +285,7 @@ def _explained(name: str) -> Iterator[None]:
     """Catch the library's errors at the border and say what can be done."""
     try:
         yield
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         reason = str(error).strip().splitlines()[0]
         if Path(name).exists():
             raise BundleError(

@@ -93,7 +93,7 @@ class Frontend:
             rows = (rows - mean) * scale
         if self.stack > 1:
             whole = len(rows) // self.stack
-            rows = rows[: whole * self.stack].reshape(whole, -1)
+            rows = rows[: whole * self.stack].reshape(whole, self.stack * rows.shape[1])
         return np.ascontiguousarray(rows, dtype=np.float32)
 
     def _add(self, moments: Moments, rows: Rows) -> Moments:
@@ -108,15 +108,6 @@ class Frontend:
             if rows:
                 yield self.extract(rest[: (rows - 1) * self.hop + self.window])
                 rest = rest[rows * self.hop :]
-
-
-def pad_rows(batch: list[Rows]) -> tuple[Rows, NDArray[np.int64]]:
-    """Pad rows with zeros behind their end: (B, N) or (B, N, F), and their lengths (B,)."""
-    lengths = np.array([len(rows) for rows in batch], np.int64)
-    padded = np.zeros((len(batch), int(lengths.max(initial=0)), *batch[0].shape[1:]), np.float32)
-    for row, rows in zip(padded, batch, strict=True):
-        row[: len(rows)] = rows
-    return padded, lengths
 
 
 def build_frontend(extractor: Any) -> Frontend:  # noqa: ANN401  feature extractors share no useful base

@@ -38,9 +38,7 @@ def emit_each(
         batch_seconds: Audio run at once, padding included.
         workers: Threads that read recordings ahead.
     """
-    loaded = prefetch(
-        partial(_load, model), utterances, workers=workers, ahead=LOT if workers else 0
-    )
+    loaded = prefetch(partial(_load, model), utterances, workers=workers, ahead=LOT)
     while lot := list(itertools.islice(loaded, LOT)):
         heard = _emit_lot(model, [rows for _, rows in lot], seconds=batch_seconds)
         for (utterance, _), emissions in zip(lot, heard, strict=True):

@@ -15,8 +15,9 @@ from transformers import AutoFeatureExtractor, BatchFeature, SequenceFeatureExtr
 
 from anylect.audio.features import FeatureOptions, extract_features
 from anylect.config import build_config
+from anylect.data.batches import pad
 from anylect.models.deepspeech2 import DeepSpeech2Config
-from anylect.models.frontend import Frontend, pad_rows
+from anylect.models.frontend import Frontend
 
 
 class DeepSpeech2FeatureExtractor(SequenceFeatureExtractor):
@@ -79,7 +80,7 @@ class DeepSpeech2FeatureExtractor(SequenceFeatureExtractor):
             frontend.prepare(np.asarray(each, np.float32))
             for each in ([raw_speech] if single else raw_speech)
         ]
-        padded, lengths = pad_rows(rows)
+        padded, lengths = pad(rows)
         mask = (np.arange(padded.shape[1]) < lengths[:, None]).astype(np.int64)
         features = BatchFeature({"input_features": padded, "attention_mask": mask})
         if return_tensors is not None:

@@ -15,10 +15,10 @@ from torch import Tensor
 
 from anylect.audio.augment import augment_waveform, mask_features
 from anylect.audio.load import load_waveform
-from anylect.data.batches import bucketed_batches
+from anylect.data.batches import bucketed_batches, equal_length_batches, pad
 from anylect.data.prefetch import prefetch
 from anylect.errors import AudioError
-from anylect.models.frontend import Frontend, Rows, pad_rows
+from anylect.models.frontend import Frontend, Rows
 from anylect.records import Utterance
 from anylect.training.lessons import Lesson
 from anylect.training.options import AugmentationOptions, BatchOptions
@@ -47,12 +47,15 @@ class Feed:
     frontend: Frontend
     batches: BatchOptions
     augmentation: AugmentationOptions
+    equal_lengths: bool = False
+    """For models whose output padding changes: only (nearly) equal lengths share a batch."""
     seed: int = 0
 
     def plan(self, epoch: int) -> list[list[int]]:
         """Return the batches of an epoch as indices into the lessons."""
         durations = np.array([lesson.utterance.duration or 0.0 for lesson in self.lessons])
-        return bucketed_batches(
+        group = equal_length_batches if self.equal_lengths else bucketed_batches
+        return group(
             durations,
             seconds=self.batches.seconds,
             max_utterances=self.batches.max_utterances,
@@ -66,7 +69,7 @@ class Feed:
             partial(self._load_batch, epoch),
             self.plan(epoch)[skip:],
             workers=self.batches.workers,
-            ahead=2 * self.batches.workers,
+            ahead=2 * self.batches.workers + 1,
         )
 
     def _load_batch(self, epoch: int, indices: Sequence[int]) -> Batch:
@@ -95,7 +98,7 @@ class Feed:
 def _collate(
     rows: list[Rows], lessons: list[Lesson], unreadable: tuple[tuple[str, str], ...]
 ) -> Batch:
-    padded, lengths = pad_rows(rows) if rows else (np.zeros((0, 0), np.float32), np.zeros(0, int))
+    padded, lengths = pad(rows)
     label_lengths = torch.tensor([len(lesson.labels) for lesson in lessons], dtype=torch.long)
     labels = torch.zeros(len(lessons), int(max(label_lengths, default=0)), dtype=torch.long)
     for row, lesson in zip(labels, lessons, strict=True):

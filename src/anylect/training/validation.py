@@ -7,7 +7,7 @@ import numpy as np
 
 from anylect.decoding.greedy import GreedyDecoder
 from anylect.errors import AudioError, TrainingError
-from anylect.evaluation.report import Scoreboard, score
+from anylect.evaluation.scoreboard import Scoreboard, score
 from anylect.models.checkpoints import CheckpointModel
 from anylect.models.listening import emit_each
 from anylect.records import Utterance

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from anylect.data.manifest import manifest_checksum, read_manifest
-from anylect.decoding.greedy import GreedyDecoder
 from anylect.errors import AudioError, ManifestError
-from anylect.evaluation.report import Report, Scoreboard, Signature, report, score
+from anylect.evaluation.report import Report, Signature, report
+from anylect.evaluation.scoreboard import Scoreboard, score
 from anylect.hub.bundle import load_bundle
 from anylect.hub.evidence import Evidence
 from anylect.progress import Progress, silent
@@ -54,7 +54,7 @@ def evaluate(config: EvaluateConfig, *, progress: Progress = silent) -> Report:
     from anylect.models.listening import emit_each
 
     bundle = load_bundle(config.bundle, device=config.device)
-    normalize, decoder = bundle.normalizer, GreedyDecoder(bundle.model.vocabulary)
+    normalize, decoder = bundle.normalizer, bundle.decoder
     name = ".".join([config.manifest.stem, *([config.split] if config.split else [])])
     scored, began = Scoreboard(), time.monotonic()
     with Evidence(config.output or config.bundle / "evidence", name) as evidence:

@@ -116,6 +116,7 @@ def train(
             frontend=model.frontend,
             batches=config.batches,
             augmentation=config.augmentation,
+            equal_lengths=not model.uses_mask,
             seed=config.seed,
         ),
         Validation(dev, normalizer, limit=config.schedule.validation_utterances),

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from anylect.decoding.captions import write_hypothesis
+from anylect.decoding.captions import CaptionOptions, write_hypothesis
 from anylect.errors import AnylectError, AudioError, ConfigError
 from anylect.recognizer import Recognizer
 
@@ -47,13 +47,16 @@ def transcribe(config: TranscribeConfig) -> Iterator[Transcript]:
     """
     paths = _output_paths(config)
     recognizer = Recognizer.load(config.bundle, device=config.device)
+    captions = CaptionOptions(joiner=" " if recognizer.bundle.is_spaced else "")
     for recording, path in zip(config.recordings, paths, strict=True):
         try:
             hypothesis = recognizer.transcribe(recording)
         except AudioError as error:
             yield Transcript(recording=recording, error=error)
             continue
-        written = write_hypothesis(hypothesis, form=config.form, audio=str(recording))
+        written = write_hypothesis(
+            hypothesis, form=config.form, audio=str(recording), options=captions
+        )
         if path is not None:
             path.write_text(written, encoding="utf-8")
         yield Transcript(recording=recording, written=written, path=path)

@@ -15,7 +15,7 @@ from anylect.errors import ManifestError
 from anylect.records import Utterance
 
 
-def _read(folder: Path, content: str, name: str = "t.csv", **options: Any) -> list[Found]:  # noqa: ANN401
+def _read(folder: Path, content: str, name: str = "t.csv", **options: Any) -> list[Found]:
     path = folder / name
     path.write_bytes(content.encode())
     return list(read_table(path, **options))
