@@ -45,7 +45,7 @@ def plan(path: Path | str, header: Header) -> tuple[Longs, int]:
     end += int(layout[at.UNIGRAM_STRIDE]) * (header.counts[0] + 1)
     for order in range(2, header.order + 1):
         place = at.order_place(order)
-        stride = 24 if has_rest else 16
+        stride = 20 if has_rest else 16
         layout[place + at.STRIDE] = _LONGEST_STRIDE if order == header.order else stride
         layout[place + at.TABLE], layout[place + at.ENTRIES] = end, _buckets(header, order)
         end += int(layout[place + at.STRIDE]) * int(layout[place + at.ENTRIES])

@@ -9,7 +9,6 @@ import json
 import random
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 KENLM_COMMIT = "4cb443e60b7bf2c0ddf3c745378f76cb59e254e5"
@@ -64,21 +63,19 @@ def main(programs: Path) -> None:
 
     sentences = [*make_corpus().splitlines()[:25], "w3 unseen w1", ""]
     scores = {}
-    with tempfile.TemporaryDirectory() as folder:
-        for name, options in BINARY.items():
-            for order in ("order2", "order5"):
-                arpa = Path(folder) / "model.arpa"
-                arpa.write_bytes((HERE / f"{order}.arpa").read_bytes())
-                target = HERE / f"{order}_{name}.bin"
-                command = ["build_binary", *options, f"{order}.arpa", target.name]
-                subprocess.run(
-                    [programs / command[0], *options, arpa, target], capture_output=True, check=True
-                )
-                model = kenlm.Model(str(target))
-                scores[target.name] = {
-                    "made by": f"KenLM {KENLM_COMMIT}: {' '.join(command)}",
-                    "log10": [[s[0] for s in model.full_scores(text)] for text in sentences],
-                }
+    models = {(order, name): BINARY[name] for order in ("order2", "order5") for name in BINARY}
+    models["order3", "rest"] = ["-r", "order1.arpa order2.arpa", "probing"]
+    for (order, name), options in models.items():
+        target = f"{order}_{name}.bin"
+        command = ["build_binary", *options, f"{order}.arpa", target]
+        subprocess.run(
+            [programs / command[0], *command[1:]], cwd=HERE, capture_output=True, check=True
+        )
+        model = kenlm.Model(str(HERE / target))
+        scores[target] = {
+            "made by": f"KenLM {KENLM_COMMIT}: {' '.join(command)}",
+            "log10": [[s[0] for s in model.full_scores(text)] for text in sentences],
+        }
     golden = {"sentences": sentences, "models": scores}
     (HERE / "scores.json").write_text(json.dumps(golden, indent=1) + "\n")
 
