@@ -98,18 +98,24 @@ def adjust_counts(tables: Sequence[CountTable]) -> None:
     unigrams.adjusted[BEGIN] = 0
 
 
-def split_groups(sizes: NDArray[np.integer], parts: int) -> list[tuple[int, int]]:
+def split_groups(starts: Ints, groups: int, *, parts: int) -> list[tuple[int, int]]:
     """Cut groups into ranges of neighbours that hold about the same number of members.
 
+    Args:
+        starts: How many members come before each group; may go on to the end of the last.
+        groups: How many groups there are.
+        parts: How many ranges to make.
+
     Example:
-        >>> split_groups(np.array([5, 1, 1, 1, 5]), 2)
+        >>> split_groups(np.array([0, 5, 6, 7, 8, 13], np.int32), 5, parts=2)
         [(0, 2), (2, 5)]
     """
-    if not len(sizes):
+    if not groups:
         return []
-    sums = np.cumsum(sizes, dtype=np.int64)
-    cuts = np.searchsorted(sums, np.linspace(0, sums[-1], parts + 1)[1:-1])
-    edges = [0, *(int(cut) for cut in cuts), len(sizes)]
+    # Of the same type as the array, which would be copied otherwise.
+    wanted = np.linspace(starts[0], starts[-1], parts + 1)[1:-1].astype(starts.dtype)
+    cuts = np.minimum(np.searchsorted(starts, wanted), groups)
+    edges = [0, *(int(cut) for cut in cuts), groups]
     return [(a, b) for a, b in itertools.pairwise(edges) if b > a]
 
 
@@ -143,8 +149,9 @@ class _Refiner:
         shorter = tables[-1]
         children_of = np.empty(len(shorter), np.int32)
         groups = (shorter.word, starts, shorter.count)
+        parts = split_groups(starts, len(shorter), parts=_PARTS_PER_THREAD * self.threads)
         self._in_parts(
-            shorter.count,
+            parts,
             lambda a, b: _refine(self.numbers, positions, groups, k, (a, b), children_of),
         )
         children = np.zeros(len(shorter) + 1, np.int64)
@@ -158,14 +165,13 @@ class _Refiner:
         source = (self.numbers, positions, starts, shorter.count, entry_at)
         target = (table.word, table.count, suffix, new_starts, new_entry_at)
         self._in_parts(
-            shorter.count,
+            parts,
             lambda a, b: _emit(source, edges, k, (a, b), target),
         )
         tables.append(table)
         return new_entry_at, new_starts
 
-    def _in_parts(self, sizes: Ints, function: Callable[[int, int], None]) -> None:
-        parts = split_groups(sizes, _PARTS_PER_THREAD * self.threads)
+    def _in_parts(self, parts: list[tuple[int, int]], function: Callable[[int, int], None]) -> None:
         list(self.pool.map(lambda part: function(*part), parts))
 
 
@@ -352,3 +358,12 @@ def _emit(
 def _count_predecessors(suffix: Ints, adjusted: Ints) -> None:
     for entry in suffix:
         adjusted[entry] += 1
+
+
+@compiled
+def count_counts(adjusted: Ints) -> NDArray[np.int64]:
+    """Count how many n-grams have an adjusted count of 0, 1, 2, 3, 4, and more."""
+    seen = np.zeros(6, np.int64)
+    for count in adjusted:
+        seen[min(count, 5)] += 1
+    return seen

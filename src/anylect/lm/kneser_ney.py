@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from anylect.compiled import Integer, compiled
 from anylect.errors import LanguageModelError
-from anylect.lm.counts import CountTable, split_groups
+from anylect.lm.counts import CountTable, count_counts, split_groups
 from anylect.lm.tables import NGramTables, OrderTable, keep_entries
 from anylect.lm.words import BEGIN, END, UNKNOWN, Words
 
@@ -134,7 +134,7 @@ def estimate_discounts(
         last = LastNGram(first_seen, has_text=bool(counts[0].count[END]))
     for k, table in enumerate(counts, start=1):
         assert table.adjusted is not None
-        seen = np.bincount(np.minimum(table.adjusted, 5), minlength=6).astype(np.int64)
+        seen = count_counts(table.adjusted)
         if last and k < len(counts):
             _correct(last, seen, counts, k)
         discounts.append(discounts_from(k, seen))
@@ -272,11 +272,10 @@ def _extend(
     backoff = np.empty(len(shorter), np.float32)
     taken = np.array([0.0, *discounts.values])
     source = (context.children, table.adjusted, keep, table.suffix, shorter.log_prob)
-    sizes = np.diff(context.children) + 1
     list(
         pool.map(
             lambda part: interpolate(source, taken, part, (prob, backoff)),
-            split_groups(sizes, 32),
+            split_groups(context.children, len(shorter), parts=32),
         )
     )
     shorter.backoff, shorter.children = backoff, context.children
