@@ -82,6 +82,25 @@ def save_config(config: Any, path: Path) -> None:
     path.write_text(tomli_w.dumps(to_mapping(config)), encoding="utf-8")
 
 
+def refuse_below(options: Any, low: float, *names: str) -> None:
+    """Raise a ConfigError for the first of the named fields that is less than `low`.
+
+    None stands for "not given" and passes; what is not a number does not.
+    """
+    for name in names:
+        value = getattr(options, name)
+        if value is not None and not value >= low:
+            raise ConfigError(f"`{name}` is {value}", hint=f"expected {low:g} or more")
+
+
+def refuse_not_above(options: Any, low: float, *names: str) -> None:
+    """Raise a ConfigError for the first of the named fields that is not more than `low`."""
+    for name in names:
+        value = getattr(options, name)
+        if value is not None and not value > low:
+            raise ConfigError(f"`{name}` is {value}", hint=f"expected more than {low:g}")
+
+
 def _plain(value: Any) -> Any:
     if is_dataclass(value):
         return to_mapping(value)

@@ -185,7 +185,7 @@ def test_neighbouring_filters_add_up_to_one() -> None:
         ({"min_hz": 9_000.0}, "`features.min_hz` is 9000.0", "0 to 8000"),
         ({"max_hz": 9_000.0}, "`features.max_hz` is 9000.0", "half the sample rate"),
         ({"min_hz": 50.0, "max_hz": 40.0}, "`features.max_hz` is 40.0", "above `min_hz`"),
-        ({"coefficients": 81}, "`features.coefficients` is 81", "1 to `bins`"),
+        ({"kind": "mfcc", "coefficients": 81}, "`features.coefficients` is 81", "1 to `bins`"),
     ],
 )
 def test_options_that_cannot_be_are_refused(

@@ -144,3 +144,25 @@ def test_a_wrong_architecture_setting_is_named(
     with pytest.raises(ConfigError, match=message) as caught:
         train(tiny_config(tone_manifest, tmp_path / "run", model=model))
     assert hint in str(caught.value.hint)
+
+
+def test_sixteen_bits_learn_too(tone_manifest: Path, tmp_path: Path) -> None:
+    schedule = {"precision": "bf16", "updates": 8, "validate_every": 8}
+    train(tiny_config(tone_manifest, tmp_path / "run", schedule=schedule))
+    events = read_journal(tmp_path / "run" / "journal.jsonl")
+    losses = [event["loss"] for event in events if event["event"] == "update"]
+    assert losses[-1] < losses[0]
+    assert all(weight.dtype == torch.float32 for weight in weights(tmp_path / "run").values())
+
+
+def test_accumulated_batches_make_one_update(tone_manifest: Path, tmp_path: Path) -> None:
+    still = {
+        "batches": {"seconds": 8.0, "accumulation": 3},
+        "augmentation": {"waveform": {"speeds": [1.0]}, "features": {"time_masks": 0}},
+        "schedule": {"epochs": 2.0, "updates": None, "log_every": 1},
+    }
+    train(tiny_config(tone_manifest, tmp_path / "run", **still))
+    start, *events = read_journal(tmp_path / "run" / "journal.jsonl")
+    planned = start["updates"]
+    assert sum(event["event"] == "update" for event in events) == planned
+    assert planned <= -(-2 * 24 // 3)

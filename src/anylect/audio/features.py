@@ -70,7 +70,12 @@ class FeatureOptions:
                 self.max_hz,
                 f"above `min_hz` and up to {highest:g}, half the sample rate",
             ),
-            (1 <= self.coefficients <= self.bins, "coefficients", self.coefficients, "1 to `bins`"),
+            (
+                self.kind != "mfcc" or 1 <= self.coefficients <= self.bins,
+                "coefficients",
+                self.coefficients,
+                "1 to `bins`",
+            ),
         )
         for is_right, name, value, expected in checks:
             if not is_right:

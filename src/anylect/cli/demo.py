@@ -22,7 +22,7 @@ def command(language: str, output: Path | None, overrides: tuple[str, ...]) -> N
     The speech is synthetic (eSpeak NG): this shows that everything works, in a few minutes and
     without any download. Built-in text: de, en, es, fi, hi, id, ka, ko, sw, tr, vi.
     """
-    from anylect.cli.terminal import TrainingView, bar, console
+    from anylect.cli.terminal import TrainingView, console
     from anylect.workflows.demo import DemoConfig, demo
 
     config = load_config(
@@ -32,7 +32,7 @@ def command(language: str, output: Path | None, overrides: tuple[str, ...]) -> N
         output=output or Path("runs") / f"demo-{language}",
     )
     console.print("the speech of this demo is synthetic: eSpeak NG speaks a built-in text")
-    with bar("speaking") as progress, TrainingView() as view:
-        report = demo(config, listeners=[view], progress=progress)
+    with TrainingView() as view:
+        report = demo(config, listeners=[view], progress=view.bar("speaking"))
     for line in report.lines():
         click.echo(line)

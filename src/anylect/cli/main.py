@@ -3,6 +3,7 @@
 Exit 0: done. 1: failed. 2: misused. Data goes to stdout, progress and messages to stderr.
 """
 
+import io
 import os
 import sys
 from importlib import import_module
@@ -56,6 +57,9 @@ class Commands(click.Group):
 def commands(context: click.Context, *, debug: bool) -> None:
     """From a folder of recordings, in any language, to a number you may believe."""
     context.obj = {"debug": debug}
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A name that is not UTF-8, or a terminal that is not, is no reason to stop.
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def main() -> None:
@@ -82,6 +86,14 @@ def main() -> None:
     except BrokenPipeError:
         # Whoever read our output has seen enough, e.g. `head`; python must not complain at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except OSError as error:
+        # What no border foresaw: a disk that is full, a drive that is gone.
+        if debug:
+            raise
+        place = f"{error.filename}: " if error.filename else ""
+        reason = error.strerror or str(error)
+        fail(AnylectError(f"{place}{reason}", hint="`anylect --debug …` shows where it happened"))
         sys.exit(1)
 
 

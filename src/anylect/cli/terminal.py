@@ -37,12 +37,16 @@ def _bars() -> Progress:
 def bar(title: str) -> Iterator[progress.Progress]:
     """Show how far one piece of work is; silent where stderr is a log file."""
     with _bars() as bars:
-        task = bars.add_task(title, total=None, figures="")
+        yield _task(bars, title)
 
-        def show(done: int, total: int | None, /) -> None:
-            bars.update(task, completed=done, total=total)
 
-        yield show
+def _task(bars: Progress, title: str) -> progress.Progress:
+    task = bars.add_task(title, total=None, figures="")
+
+    def show(done: int, total: int | None, /) -> None:
+        bars.update(task, completed=done, total=total)
+
+    return show
 
 
 class TrainingView:
@@ -58,6 +62,10 @@ class TrainingView:
 
     def __exit__(self, *raised: object) -> None:
         self.bars.stop()
+
+    def bar(self, title: str) -> progress.Progress:
+        """Show how far something besides the training is."""
+        return _task(self.bars, title)
 
     def __call__(self, event: dict[str, Any]) -> None:
         """Show one event of the journal."""

@@ -62,9 +62,28 @@ def save_bundle(
         model: With its vocabulary.
         normalizer: The one the training transcripts went through.
         evidence: What is known of the training, kept as `evidence/training.json`.
+
+    Raises:
+        BundleError: When there is no room, or no right, to write it; nothing half remains.
     """
     partial = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
+    try:
+        _fill(partial, model=model, normalizer=normalizer, evidence=evidence)
+        shutil.rmtree(folder, ignore_errors=True)
+        partial.rename(folder)
+    except OSError as error:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise BundleError(
+            f"{folder}: cannot be written ({error})",
+            hint="make room on that disk; `anylect train --resume` then saves the bundle",
+        ) from error
+    return folder
+
+
+def _fill(
+    partial: Path, *, model: SavableModel, normalizer: Normalizer, evidence: Mapping[str, Any]
+) -> None:
     (partial / "evidence").mkdir(parents=True)
     model.save(partial)
     save_vocabulary(model.vocabulary, partial)
@@ -74,9 +93,6 @@ def save_bundle(
     _write(partial / "decoding.json", {"decoder": "greedy"})
     _write(partial / "evidence" / "training.json", dict(evidence))
     write_card(partial, normalizer=normalizer, evidence=evidence)
-    shutil.rmtree(folder, ignore_errors=True)
-    partial.rename(folder)
-    return folder
 
 
 def load_bundle(folder: Path, *, device: str = "auto") -> Bundle:

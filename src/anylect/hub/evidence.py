@@ -19,10 +19,11 @@ class Evidence:
 
     Args:
         folder: Usually a bundle's `evidence`.
-        name: Of the set, e.g. `manifest.test`.
+        name: Of the set, e.g. `manifest.test`; what would be a folder in it becomes `-`.
     """
 
     def __init__(self, folder: Path, name: str) -> None:
+        name = name.replace("/", "-")
         self.utterances = folder / f"{name}.utterances.jsonl"
         self.report = folder / f"{name}.json"
         self._partial = folder / f".{name}.partial"
@@ -30,21 +31,23 @@ class Evidence:
     def __enter__(self) -> "Evidence":
         try:
             self._partial.parent.mkdir(parents=True, exist_ok=True)
-            self._stream = self._partial.open("w", encoding="utf-8")
+            # Names that are not UTF-8 are kept as `\\udcff`, which JSON reads back.
+            self._stream = self._partial.open("w", encoding="utf-8", errors="backslashreplace")
         except OSError as error:
-            raise BundleError(
-                f"{self._partial.parent}: cannot be written to ({error.strerror})",
-                hint="choose another folder with `--output`",
-            ) from error
+            raise self._refusal(error) from error
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, value: object, trace: TracebackType | None
     ) -> None:
-        self._stream.close()
-        if kind is None:
-            self._partial.replace(self.utterances)
-        else:
+        try:
+            self._stream.close()
+            if kind is None:
+                self._partial.replace(self.utterances)
+        except OSError as error:
+            if kind is None:
+                raise self._refusal(error) from error
+        finally:
             self._partial.unlink(missing_ok=True)
 
     def add(self, scored: ScoredUtterance) -> None:
@@ -58,7 +61,19 @@ class Evidence:
     def conclude(self, facts: Mapping[str, Any]) -> None:
         """Write the report."""
         text = json.dumps(facts, ensure_ascii=False, indent=2) + "\n"
-        self.report.write_text(text, encoding="utf-8")
+        try:
+            self.report.write_text(text, encoding="utf-8", errors="backslashreplace")
+        except OSError as error:
+            raise self._refusal(error) from error
 
     def _write(self, record: Mapping[str, Any]) -> None:
-        self._stream.write(json.dumps(record, ensure_ascii=False) + "\n")
+        try:
+            self._stream.write(json.dumps(record, ensure_ascii=False) + "\n")
+        except OSError as error:
+            raise self._refusal(error) from error
+
+    def _refusal(self, error: OSError) -> BundleError:
+        return BundleError(
+            f"{self._partial.parent}: cannot be written to ({error.strerror})",
+            hint="choose another folder with `--output`, or make room",
+        )

@@ -8,7 +8,12 @@ import torch
 from transformers import PreTrainedConfig
 
 from anylect.errors import ConfigError
-from anylect.models.checkpoints import CheckpointModel, freeze_feature_encoder, load_pretrained
+from anylect.models.checkpoints import (
+    FOREIGN,
+    CheckpointModel,
+    freeze_feature_encoder,
+    load_pretrained,
+)
 from anylect.models.deepspeech2 import DeepSpeech2Config, DeepSpeech2ForCTC
 from anylect.models.options import ModelOptions
 from anylect.models.spectrogram_extractor import DeepSpeech2FeatureExtractor
@@ -47,13 +52,24 @@ def _deepspeech2(options: ModelOptions, vocabulary: Vocabulary, *, device: str) 
         pad_token_id=vocabulary.blank,
     )
     apply_settings(config, options.settings)
+    try:
+        module = _build_module(config)
+    except FOREIGN as error:
+        raise ConfigError(
+            f"`model.settings` make no model: {str(error).splitlines()[0]}",
+            hint="kernels, strides and paddings are a pair per convolution; sizes are 1 or more",
+        ) from error
+    return CheckpointModel(module, extractor, vocabulary, device=device)
+
+
+def _build_module(config: DeepSpeech2Config) -> DeepSpeech2ForCTC:
     if config.recurrent_input_size <= 0:
         raise ConfigError(
             f"`model.settings`: no frequency is left of {config.input_bins} bins "
             f"after kernels {config.conv_kernels}",
             hint="choose smaller `conv_kernels` or more `features.bins`",
         )
-    return CheckpointModel(DeepSpeech2ForCTC(config), extractor, vocabulary, device=device)
+    return DeepSpeech2ForCTC(config)
 
 
 def apply_settings(config: PreTrainedConfig, settings: dict[str, Any]) -> None:

@@ -38,6 +38,18 @@ from anylect.models.frontend import Frontend, Rows, build_frontend
 from anylect.records import Emissions, Waveform
 from anylect.text.vocabulary import Vocabulary
 
+FOREIGN = (
+    OSError,
+    ValueError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    AttributeError,
+    RuntimeError,
+    SafetensorError,
+)
+"""What `transformers` raises of files or settings that make no sense to it."""
+
 REGISTERED = (deepspeech2.DeepSpeech2ForCTC, spectrogram_extractor.DeepSpeech2FeatureExtractor)
 """Importing these made the Auto classes know them."""
 
@@ -163,9 +175,12 @@ class CheckpointModel:
 
     def save(self, folder: Path) -> None:
         """Write weights, configuration and feature extractor as `transformers` lays them out."""
-        with _quiet():
-            self.module.save_pretrained(folder)
-            self.extractor.save_pretrained(folder)
+        try:
+            with _quiet():
+                self.module.save_pretrained(folder)
+                self.extractor.save_pretrained(folder)
+        except SafetensorError as error:
+            raise OSError(f"{folder}: {error}") from error
 
     def _emit_rows(self, batch: Sequence[Rows]) -> list[NDArray[np.float32]]:
         """Run groups that may share a batch; each result is (T, V), trimmed to its own length."""
@@ -198,7 +213,9 @@ class CheckpointModel:
 def load_model(folder: Path, vocabulary: Vocabulary, *, device: str = "auto") -> CheckpointModel:
     """Load a module and its feature extractor from a folder of `transformers` files."""
     with _quiet(), _explained(str(folder)):
-        module = AutoModelForCTC.from_pretrained(folder)
+        module, loading = AutoModelForCTC.from_pretrained(
+            folder, output_loading_info=True, ignore_mismatched_sizes=True
+        )
         extractor = AutoFeatureExtractor.from_pretrained(folder)
     head = module.config.vocab_size
     if head != len(vocabulary):
@@ -206,6 +223,7 @@ def load_model(folder: Path, vocabulary: Vocabulary, *, device: str = "auto") ->
             f"{folder}: the model's head has {head} outputs, vocab.json {len(vocabulary)} tokens",
             hint="take vocab.json from the same training run as the weights",
         )
+    _refuse_random(folder, loading)
     return CheckpointModel(module, extractor, vocabulary, device=device)
 
 
@@ -249,7 +267,7 @@ def choose_device(name: str) -> torch.device:
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     try:
         device = torch.device(name)
-        torch.zeros(1, device=device)
+        torch.zeros(1, device=device).cpu()
     except (RuntimeError, AssertionError) as error:
         raise BundleError(
             f"device `{name}` cannot be used ({str(error).splitlines()[0]})",
@@ -263,6 +281,30 @@ def freeze_feature_encoder(module: nn.Module) -> None:
     freeze = getattr(module, "freeze_feature_encoder", None)
     if freeze is not None:
         freeze()
+
+
+def _refuse_random(folder: Path, loading: dict[str, Any]) -> None:
+    """Refuse weights that a configuration asks for and the file lacks.
+
+    The library would draw them at random and go on. The mask of training time alone may be
+    missing: published checkpoints leave it out.
+    """
+    mismatched = {name: (kept, asked) for name, kept, asked in loading["mismatched_keys"]}
+    for name, (kept, asked) in sorted(mismatched.items()):
+        raise BundleError(
+            f"{folder}: weight `{name}` is {tuple(kept)} in model.safetensors, "
+            f"{tuple(asked)} by config.json",
+            hint="take both files from the same training run",
+        )
+    missing = sorted(
+        name for name in loading["missing_keys"] if not name.endswith("masked_spec_embed")
+    )
+    if missing:
+        raise BundleError(
+            f"{folder}: model.safetensors lacks {len(missing)} weights that config.json asks for, "
+            f"e.g. `{missing[0]}`",
+            hint="take both files from the same training run",
+        )
 
 
 @contextlib.contextmanager
@@ -285,8 +327,8 @@ def _explained(name: str) -> Iterator[None]:
     """Catch the library's errors at the border and say what can be done."""
     try:
         yield
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        reason = str(error).strip().splitlines()[0]
+    except FOREIGN as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         if Path(name).exists():
             raise BundleError(
                 f"{name}: not a model that can be loaded ({reason})",

@@ -21,6 +21,8 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCTC, PreTrainedConfig, PreTrainedModel
 from transformers.modeling_outputs import CausalLMOutput
 
+from anylect.errors import ConfigError
+
 RECURRENT = {"gru": nn.GRU, "lstm": nn.LSTM, "rnn": nn.RNN}
 
 
@@ -191,6 +193,13 @@ class DeepSpeech2ForCTC(PreTrainedModel):
 
     def __init__(self, config: DeepSpeech2Config) -> None:
         super().__init__(config)
+        if config.recurrent_layers < 1 and config.hidden_size != config.recurrent_input_size:
+            raise ConfigError(
+                f"`recurrent_layers` is {config.recurrent_layers} and `hidden_size` "
+                f"{config.hidden_size}, where the convolutions put out "
+                f"{config.recurrent_input_size}",
+                hint="give 1 or more recurrent layers",
+            )
         self.convolutions = nn.ModuleList(
             ConvolutionBlock(config, layer) for layer in range(len(config.conv_channels))
         )

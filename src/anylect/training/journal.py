@@ -29,7 +29,8 @@ class Journal:
         """Record one event."""
         event: Event = {"event": kind, "time": round(time.time(), 3), **figures}
         if self.path is not None:
-            with self.path.open("a", encoding="utf-8") as stream:
+            # Names that are not UTF-8 are kept as `\\udcff`, which JSON reads back.
+            with self.path.open("a", encoding="utf-8", errors="backslashreplace") as stream:
                 stream.write(json.dumps(event, ensure_ascii=False) + "\n")
         for listener in self.listeners:
             listener(event)

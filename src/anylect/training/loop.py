@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from torch import nn
 
 from anylect.errors import TrainingError
@@ -62,7 +63,18 @@ class Training:
     ) -> None:
         self.model, self.feed, self.validate = model, feed, validate
         self.options, self.journal = schedule, journal
+        self.unreadable: dict[str, str] = {}
+        """Utterances that had to be left out of their batches, by id, and why."""
+        if not feed.lessons:
+            raise TrainingError(
+                "the training split has no usable utterance",
+                hint="`anylect prepare` lists what it dropped and why",
+            )
         self.clip_norm = optimizer.clip_norm
+        # What an earlier run of this process chose must not decide for this one.
+        AcceleratorState._reset_state()
+        # Accelerate keeps its state for the process; an earlier run's precision is not ours.
+        AcceleratorState._reset_state(reset_partial_state=True)
         self.accelerator = Accelerator(
             mixed_precision={"fp32": "no"}.get(schedule.precision, schedule.precision),
             cpu=model.device.type == "cpu",
@@ -86,6 +98,9 @@ class Training:
         Args:
             checkpoints: Folder for checkpoints and the best weights.
             resume: Continue from the newest checkpoint, if there is one.
+
+        Raises:
+            TrainingError: When no recording of an epoch can be read.
         """
         if resume and (found := list_checkpoints(checkpoints)):
             load_checkpoint(found[-1], self.trained)
@@ -115,23 +130,35 @@ class Training:
         return outcome
 
     def _groups(self) -> Iterator[list[Batch]]:
-        """Yield the batches of each remaining update, epoch after epoch."""
+        """Yield the readable batches of each remaining update, epoch after epoch."""
         while self.standing.update < self.updates:
             batches = self.feed.epoch(self.standing.epoch, skip=self.standing.batch)
+            has_heard = self.standing.batch > 0
             with contextlib.closing(batches):  # type: ignore[type-var]  # a generator
                 while group := list(itertools.islice(batches, self.feed.batches.accumulation)):
                     self.standing.batch += len(group)
-                    yield group
+                    self._note_unreadable(group)
+                    if readable := [batch for batch in group if len(batch.lengths)]:
+                        has_heard = True
+                        yield readable
                     if self.standing.update >= self.updates:
                         return
+            if not has_heard:
+                raise TrainingError(
+                    f"none of the {len(self.feed.lessons):,} training recordings can be read, "
+                    f"e.g. {next(iter(self.unreadable.values()), 'an unknown one')}",
+                    hint="`journal.jsonl` says why of each",
+                )
             self.standing.epoch += 1
             self.standing.batch = 0
 
+    def _note_unreadable(self, group: list[Batch]) -> None:
+        for name, reason in itertools.chain.from_iterable(each.unreadable for each in group):
+            self.unreadable[name] = reason
+            self.journal.write("skipped", id=name, reason=reason)
+
     def _step(self, group: list[Batch], meter: "_Meter") -> None:
         self.module.train()
-        for recording, reason in itertools.chain.from_iterable(each.unreadable for each in group):
-            self.journal.write("skipped", id=recording, reason=reason)
-        group = [batch for batch in group if len(batch.lengths)]
         tokens = max(sum(int(batch.label_lengths.sum()) for batch in group), 1)
         for batch in group:
             with self.accelerator.autocast(), clamped_masks(self.model, batch):
@@ -176,11 +203,6 @@ class Training:
 
     def _count_updates(self) -> int:
         batches = len(self.feed.plan(0))
-        if not batches:
-            raise TrainingError(
-                "the training split has no usable utterance",
-                hint="`anylect prepare` lists what it dropped and why",
-            )
         per_epoch = -(-batches // self.feed.batches.accumulation)
         return max(1, round(per_epoch * self.options.epochs))
 

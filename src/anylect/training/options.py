@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from anylect.audio.augment import AugmentOptions, SpecAugmentOptions
+from anylect.config import refuse_below, refuse_not_above
+from anylect.errors import ConfigError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,6 +20,11 @@ class BatchOptions:
     """Batches whose gradients make one update."""
     workers: int = 2
     """Threads that read, augment and extract features; 0 does it in the training thread."""
+
+    def __post_init__(self) -> None:
+        refuse_not_above(self, 0, "seconds")
+        refuse_below(self, 1, "max_utterances", "accumulation")
+        refuse_below(self, 0, "workers")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +48,14 @@ class OptimizerOptions:
     clip_norm: float = 5.0
     """Gradients longer than this are shortened to it."""
 
+    def __post_init__(self) -> None:
+        refuse_not_above(self, 0, "learning_rate", "epsilon", "clip_norm")
+        refuse_below(self, 0, "warmup_updates", "final_fraction", "weight_decay")
+        if not all(0 <= beta < 1 for beta in self.betas):
+            raise ConfigError(
+                f"`betas` are {list(self.betas)}", hint="expected 0 or more, but less than 1"
+            )
+
 
 @dataclass(frozen=True, kw_only=True)
 class ScheduleOptions:
@@ -62,6 +77,19 @@ class ScheduleOptions:
     """Updates between two checkpoints to resume from; the last update always saves one."""
     keep_checkpoints: int = 2
     """Newest checkpoints kept; the best weights are kept besides."""
+
+    def __post_init__(self) -> None:
+        refuse_not_above(self, 0, "epochs")
+        refuse_below(
+            self,
+            1,
+            "updates",
+            "log_every",
+            "validate_every",
+            "validation_utterances",
+            "save_every",
+            "keep_checkpoints",
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

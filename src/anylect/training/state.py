@@ -5,9 +5,11 @@ moments of the optimizer, where in which epoch the run stood, and every random g
 state. It is written beside and renamed, so a run killed at any moment keeps its last one whole.
 """
 
+import contextlib
 import json
 import random
 import shutil
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -50,11 +52,25 @@ class Trained:
 
 
 def save_checkpoint(folder: Path, trained: Trained, *, keep: int) -> Path:
-    """Write a checkpoint into `folder` and prune all but the `keep` newest."""
+    """Write a checkpoint into `folder` and prune all but the `keep` newest.
+
+    Raises:
+        TrainingError: When there is no room, or no right, to write it; nothing half remains.
+    """
     final = folder / f"update-{trained.standing.update:06d}"
     partial = folder / f".{final.name}.partial"
     shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
+    with _saving(partial):
+        partial.mkdir(parents=True)
+        _fill(partial, trained)
+        shutil.rmtree(final, ignore_errors=True)
+        partial.rename(final)
+    for old in list_checkpoints(folder)[:-keep]:
+        shutil.rmtree(old)
+    return final
+
+
+def _fill(partial: Path, trained: Trained) -> None:
     save_file(_weights(trained.module), partial / "model.safetensors")
     tensors, plain = _split(trained.optimizer.state_dict())
     save_file(tensors, partial / "optimizer.safetensors")
@@ -66,11 +82,6 @@ def save_checkpoint(folder: Path, trained: Trained, *, keep: int) -> Path:
         "python_random": _jsonable(random.getstate()),
     }
     (partial / "state.json").write_text(json.dumps(state), encoding="utf-8")
-    shutil.rmtree(final, ignore_errors=True)
-    partial.rename(final)
-    for old in list_checkpoints(folder)[:-keep]:
-        shutil.rmtree(old)
-    return final
 
 
 def load_checkpoint(path: Path, trained: Trained) -> None:
@@ -85,14 +96,14 @@ def load_checkpoint(path: Path, trained: Trained) -> None:
         tensors = load_file(path / "optimizer.safetensors")
         trained.optimizer.load_state_dict(_join(tensors, state["optimizer"]))
         _restore_generators(load_file(path / "random.safetensors"))
-    except (OSError, KeyError, RuntimeError, ValueError, SafetensorError) as error:
+        random.setstate(_hashable(state["python_random"]))
+        trained.schedule.last_epoch = state["schedule"]["last_epoch"]
+        vars(trained.standing).update(state["standing"])
+    except (OSError, LookupError, TypeError, RuntimeError, ValueError, SafetensorError) as error:
         raise TrainingError(
             f"{path}: not a checkpoint of this run ({str(error).splitlines()[0]})",
             hint="remove that folder to resume from the one before it",
         ) from error
-    random.setstate(_hashable(state["python_random"]))
-    trained.schedule.last_epoch = state["schedule"]["last_epoch"]
-    vars(trained.standing).update(state["standing"])
 
 
 def list_checkpoints(folder: Path) -> list[Path]:
@@ -102,15 +113,33 @@ def list_checkpoints(folder: Path) -> list[Path]:
 
 def save_best(folder: Path, module: nn.Module) -> None:
     """Keep the weights of the best validation so far."""
-    folder.mkdir(parents=True, exist_ok=True)
     partial = folder / f".{BEST}.partial.safetensors"
-    save_file(_weights(module), partial)
-    partial.rename(folder / f"{BEST}.safetensors")
+    with _saving(partial):
+        folder.mkdir(parents=True, exist_ok=True)
+        save_file(_weights(module), partial)
+        partial.rename(folder / f"{BEST}.safetensors")
 
 
 def load_best(folder: Path, module: nn.Module) -> None:
     """Take the weights of the best validation."""
     module.load_state_dict(load_file(folder / f"{BEST}.safetensors"))
+
+
+@contextlib.contextmanager
+def _saving(partial: Path) -> Iterator[None]:
+    """Turn a full disk into an error that says so, and free what was written in vain."""
+    try:
+        yield
+    except (OSError, SafetensorError) as error:
+        if partial.is_dir():
+            shutil.rmtree(partial, ignore_errors=True)
+        else:
+            with contextlib.suppress(OSError):
+                partial.unlink()
+        raise TrainingError(
+            f"{partial.parent}: cannot be written to ({error})",
+            hint="make room on that disk; `--resume` continues from the last checkpoint",
+        ) from error
 
 
 def _weights(module: nn.Module) -> dict[str, Tensor]:

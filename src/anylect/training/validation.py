@@ -34,9 +34,11 @@ class Validation:
         """
         decoder, board = GreedyDecoder(model.vocabulary), Scoreboard()
         samples: list[tuple[str, str]] = []
+        flaw = ""
         for utterance, heard in emit_each(model, self.utterances):
             if isinstance(heard, AudioError):
                 board.skip("unreadable")
+                flaw = flaw or f" ({heard.message})"
                 continue
             reference = self.normalizer(utterance.text)
             hypothesis = self.normalizer(decoder.decode(heard).text)
@@ -45,8 +47,9 @@ class Validation:
                 samples.append((reference, hypothesis))
         if not board.words.length:
             raise TrainingError(
-                f"none of the {len(self.utterances)} dev utterances could be scored",
-                hint="`anylect prepare` lists unreadable recordings and empty transcripts",
+                f"none of the {len(self.utterances)} dev utterances could be scored{flaw}",
+                hint="`anylect prepare` lists unreadable recordings and empty transcripts; paths "
+                "in a manifest are relative to it",
             )
         return {
             "wer": board.words.rate,

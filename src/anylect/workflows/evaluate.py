@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from anylect.config import refuse_below, refuse_not_above
 from anylect.data.manifest import manifest_checksum, read_manifest
 from anylect.errors import AudioError, ManifestError
 from anylect.evaluation.report import Report, Signature, report
@@ -39,6 +40,10 @@ class EvaluateConfig:
     """Sets the bootstrap draws."""
     seed: int = 0
     """Of the bootstrap."""
+
+    def __post_init__(self) -> None:
+        refuse_not_above(self, 0, "batch_seconds")
+        refuse_below(self, 0, "workers", "replicates", "seed")
 
 
 def evaluate(config: EvaluateConfig, *, progress: Progress = silent) -> Report:

@@ -4,15 +4,18 @@ The run folder holds the resolved configuration, the journal, checkpoints to res
 the end, the bundle. Killing a run loses at most what happened since its last checkpoint.
 """
 
+import contextlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from anylect import __version__
-from anylect.config import load_config, save_config, to_mapping
+from anylect.audio.load import probe
+from anylect.config import load_config, refuse_below, save_config, to_mapping
 from anylect.data.manifest import manifest_checksum, read_manifest
-from anylect.errors import ConfigError, ManifestError
+from anylect.errors import AudioError, ConfigError, ManifestError, TrainingError
 from anylect.hub.bundle import save_bundle
 from anylect.models.options import ModelOptions
 from anylect.records import Utterance
@@ -25,6 +28,9 @@ from anylect.training.options import (
     OptimizerOptions,
     ScheduleOptions,
 )
+
+if TYPE_CHECKING:
+    from anylect.training.lessons import LeftOut
 
 MAY_CHANGE = ("output", "device", "threads")
 """Settings that a resumed run may have otherwise than it began: they decide no result."""
@@ -53,6 +59,12 @@ class TrainConfig:
     optimizer: OptimizerOptions = field(default_factory=OptimizerOptions)
     schedule: ScheduleOptions = field(default_factory=ScheduleOptions)
     augmentation: AugmentationOptions = field(default_factory=AugmentationOptions)
+
+    def __post_init__(self) -> None:
+        refuse_below(self, 0, "seed")
+        if self.seed >= 2**63:
+            raise ConfigError(f"`seed` is {self.seed}", hint="expected less than 2^63")
+        refuse_below(self, 1, "threads")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,6 +117,8 @@ def train(
     vocabulary = build_vocabulary(normalizer(utterance.text) for utterance in utterances)
     model = build_model(config.model, vocabulary, device=config.device, seed=config.seed)
     lessons, left_out = make_lessons(utterances, normalizer, model)
+    if not lessons:
+        raise _nothing_to_learn(config, left_out)
     _open_run(config, resume=resume)
     journal = Journal(config.output / "journal.jsonl", listeners)
     for each in left_out:
@@ -125,10 +139,11 @@ def train(
         journal=journal,
     )
     outcome = training.run(config.output / "checkpoints", resume=resume)
+    heard = [each for each in lessons if each.utterance.id not in training.unreadable]
     evidence = {
         "anylect": __version__,
-        "train_utterances": len(lessons),
-        "train_hours": round(sum(each.utterance.duration or 0.0 for each in lessons) / 3600, 3),
+        "train_utterances": len(heard),
+        "train_hours": round(sum(each.utterance.duration or 0.0 for each in heard) / 3600, 3),
         "dev_wer": outcome.best_wer,
         "updates": outcome.best_update,
         "seconds": round(outcome.seconds, 1),
@@ -138,21 +153,41 @@ def train(
     bundle = save_bundle(
         config.output / "bundle", model=model, normalizer=normalizer, evidence=evidence
     )
-    return TrainReport(
-        bundle=bundle,
-        left_out=dict(Counter(each.reason for each in left_out)),
-        **vars(outcome),
-    )
+    reasons = [each.reason for each in left_out] + ["unreadable"] * (len(lessons) - len(heard))
+    return TrainReport(bundle=bundle, left_out=dict(Counter(reasons)), **vars(outcome))
 
 
 def _read_split(config: TrainConfig, split: str) -> list[Utterance]:
+    """Read a split, of which at least one recording is where the manifest says."""
     utterances = list(read_manifest(config.manifest, split=split))
     if not utterances:
         raise ManifestError(
             f"{config.manifest}: no utterance has split `{split}`",
             hint="`anylect prepare` makes splits that share neither speakers nor sentences",
         )
-    return utterances
+    flaw = ""
+    for utterance in utterances:
+        try:
+            probe(utterance.audio)
+        except AudioError as error:
+            flaw = flaw or error.message
+        else:
+            return utterances
+    raise ManifestError(
+        f"{config.manifest}: none of the {len(utterances):,} recordings of split `{split}` can be "
+        f"read, e.g. {flaw}",
+        hint="paths in a manifest are relative to it: put it back beside its recordings",
+    )
+
+
+def _nothing_to_learn(config: TrainConfig, left_out: "Sequence[LeftOut]") -> TrainingError:
+    counts = Counter(each.reason for each in left_out)
+    reasons = ", ".join(f"{count:,} {reason}" for reason, count in counts.items())
+    return TrainingError(
+        f"{config.manifest}: nothing of split `train` can be learnt: {reasons}, "
+        f"e.g. {left_out[0].utterance.id}: {left_out[0].detail}",
+        hint="check transcripts and durations; models with a finer frame step need fewer seconds",
+    )
 
 
 def _choose_normalizer(config: TrainConfig, utterances: Sequence[Utterance]) -> Normalizer:
@@ -175,8 +210,16 @@ def _open_run(config: TrainConfig, *, resume: bool) -> None:
             )
         _refuse_other_settings(load_config(TrainConfig, path), config)
         return
-    config.output.mkdir(parents=True, exist_ok=True)
-    save_config(config, path)
+    try:
+        config.output.mkdir(parents=True, exist_ok=True)
+        save_config(config, path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            path.unlink()  # half a configuration would pass for a run
+        raise ConfigError(
+            f"{config.output}: cannot be written to ({error.strerror})",
+            hint="choose another folder with `--output`",
+        ) from error
 
 
 def _refuse_other_settings(before: TrainConfig, now: TrainConfig) -> None:

@@ -43,7 +43,8 @@ def transcribe(config: TranscribeConfig) -> Iterator[Transcript]:
 
     Raises:
         BundleError: When the bundle cannot be loaded.
-        ConfigError: When two recordings would be written to the same file.
+        ConfigError: When two recordings would be written to the same file, the output is no
+            folder, or a file that may be somebody's own transcript would be replaced.
     """
     paths = _output_paths(config)
     recognizer = Recognizer.load(config.bundle, device=config.device)
@@ -57,15 +58,24 @@ def transcribe(config: TranscribeConfig) -> Iterator[Transcript]:
         written = write_hypothesis(
             hypothesis, form=config.form, audio=str(recording), options=captions
         )
-        if path is not None:
-            path.write_text(written, encoding="utf-8")
-        yield Transcript(recording=recording, written=written, path=path)
+        yield Transcript(
+            recording=recording,
+            written=written,
+            path=path,
+            error=_save(written, path) if path is not None else None,
+        )
 
 
 def _output_paths(config: TranscribeConfig) -> list[Path | None]:
     if config.output is None:
         return [None] * len(config.recordings)
-    config.output.mkdir(parents=True, exist_ok=True)
+    try:
+        config.output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"{config.output}: cannot be made a folder ({error.strerror})",
+            hint="choose a folder that you may write to",
+        ) from error
     paths: list[Path | None] = []
     for recording in config.recordings:
         path = config.output / f"{recording.stem}{SUFFIXES[config.form]}"
@@ -74,5 +84,23 @@ def _output_paths(config: TranscribeConfig) -> list[Path | None]:
                 f"{recording}: another recording is written to {path.name} already",
                 hint="transcribe recordings of the same name into different folders",
             )
+        if path.exists() and path.parent.resolve() == recording.parent.resolve():
+            raise ConfigError(
+                f"{path}: stands beside its recording already, and may be its transcript",
+                hint="choose another output folder, or move that file",
+            )
         paths.append(path)
     return paths
+
+
+def _save(written: str, path: Path) -> AnylectError | None:
+    """Write a transcript; an error of one is no reason to lose the next."""
+    try:
+        # Names that are not UTF-8 are kept as `\\udcff`, which JSON reads back.
+        path.write_text(written, encoding="utf-8", errors="backslashreplace")
+    except OSError as error:
+        return ConfigError(
+            f"{path}: cannot be written ({error.strerror})",
+            hint="choose another output folder, or make room",
+        )
+    return None

@@ -57,7 +57,7 @@ def open_corpus(
     Raises:
         ManifestError: If there is nothing at the path, or nothing that we know how to read.
     """
-    if not path.exists():
+    if not path.is_file() and not path.is_dir():
         raise ManifestError(f"{path}: no such file or folder", hint="check the path")
     found = find_layout(path) if layout == "auto" else layout
     return Corpus(found, _read(path, found, options or SourceOptions()))

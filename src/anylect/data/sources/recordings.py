@@ -29,10 +29,23 @@ def is_recording(path: Path | str) -> bool:
 
 
 def walk(folder: Path) -> Iterator[tuple[Path, list[str]]]:
-    """Yield every folder below with its files' names, in sorted order, hidden ones left out."""
+    """Yield every folder below with its files' names, in sorted order, hidden ones left out.
+
+    Links are followed, except one that leads to a folder above it: that way has no end.
+    """
     for here, folders, files in os.walk(folder, followlinks=True):
+        if _leads_up(Path(here), root=folder):
+            folders.clear()
+            continue
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         yield Path(here), sorted(name for name in files if not name.startswith("."))
+
+
+def _leads_up(here: Path, *, root: Path) -> bool:
+    if here == root or not here.is_symlink():
+        return False
+    depth = len(here.relative_to(root).parts)
+    return any(here.samefile(above) for above in here.parents[:depth])
 
 
 class Locator:
