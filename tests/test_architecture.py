@@ -13,13 +13,14 @@ import anylect
 
 PACKAGE = Path(anylect.__file__).parent
 
-FLOOR = {"errors", "records", "progress", "config"}
+FLOOR = {"errors", "records", "progress", "config", "compiled"}
 
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "records": set(),
     "progress": set(),
     "config": {"errors"},
+    "compiled": set(),
     "text": FLOOR,
     "audio": FLOOR,
     "data": FLOOR | {"text", "audio"},
@@ -43,7 +44,7 @@ HEAVY: dict[str, set[str]] = {
     "transformers": {"models"},
     "accelerate": {"training"},
     "safetensors": {"models", "training"},
-    "numba": {"lm", "decoding", "evaluation"},
+    "numba": {"compiled", "lm", "decoding", "evaluation"},
     "click": {"cli"},
     "rich": {"cli"},
     "soundfile": {"audio"},

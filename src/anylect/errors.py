@@ -6,6 +6,7 @@ AnylectError
 ├── ManifestError     change a manifest or the corpus behind it
 ├── AudioError        replace or repair a recording
 ├── VocabularyError   change the transcripts, the normalizer or the vocabulary
+├── LanguageModelError  rebuild, repair or replace a language model
 ├── TrainingError     change data or options, then resume
 ├── BundleError       repair or replace a bundle or a checkpoint
 └── HubError          change a repository's name, your rights or your network
@@ -52,6 +53,10 @@ class AudioError(AnylectError):
 
 class VocabularyError(AnylectError):
     """A text cannot be written with a vocabulary."""
+
+
+class LanguageModelError(AnylectError):
+    """A language model cannot be estimated, read or used."""
 
 
 class TrainingError(AnylectError):
