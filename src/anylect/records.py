@@ -57,7 +57,8 @@ class Waveform:
 class Emissions:
     """What a model hears: `log_probs` is (T, V), natural logs, each row sums to one in probability.
 
-    Frame t begins `t * frame_duration` seconds after `start`.
+    Frame t begins `t * frame_duration` seconds after `start`. A recording whose emissions start
+    before zero was heard with silence before it, and with as much behind it.
     """
 
     log_probs: NDArray[np.float32]

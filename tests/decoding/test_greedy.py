@@ -100,3 +100,13 @@ def test_without_spaces_every_letter_has_its_time_and_keeps_its_marks() -> None:
     hypothesis = GreedyDecoder(thai, spaced=False).decode(emissions)
     assert hypothesis.text == "กัน ก"
     assert [word.text for word in hypothesis.words] == ["กั", "น", "ก"]
+
+
+@given(paths, st.integers(0, 6))
+def test_letters_heard_in_the_silence_around_are_placed_within_the_recording(
+    path: list[int], lead: int
+) -> None:
+    words = GreedyDecoder(VOCABULARY).decode(emissions_of(path, start=-lead * FRAME)).words
+    duration = max(len(path) - 2 * lead, 1) * FRAME
+    for word in words:
+        assert -1e-9 <= word.start < word.end <= duration + 1e-9

@@ -31,7 +31,7 @@ def joined(model: CheckpointModel, samples: NDArray[np.float32]) -> NDArray[np.f
     pieces = list(model.emit_stream(lambda: iter(np.array_split(samples, 7))))
     times = [piece.start for piece in pieces]
     frames = np.cumsum([0, *(len(piece.log_probs) for piece in pieces[:-1])])
-    np.testing.assert_allclose(times, frames * model.frame_duration, atol=1e-6)
+    np.testing.assert_allclose(times, model.start + frames * model.frame_duration, atol=1e-6)
     return np.concatenate([piece.log_probs for piece in pieces])
 
 
@@ -83,10 +83,10 @@ def test_it_survives_saving(model: CheckpointModel, tmp_path: Path) -> None:
     np.testing.assert_allclose(again.emit(each).log_probs, model.emit(each).log_probs, atol=1e-6)
 
 
-def deepspeech2(**settings: Any) -> CheckpointModel:
+def deepspeech2(*, edge_ms: float = 0.0, **settings: Any) -> CheckpointModel:
     """A small DeepSpeech2 with random weights."""
     torch.manual_seed(0)
-    options = FeatureOptions(kind="mel", bins=20, sample_rate=8_000)
+    options = FeatureOptions(kind="mel", bins=20, sample_rate=8_000, edge_ms=edge_ms)
     shape: dict[str, Any] = {
         "input_bins": 20,
         "conv_channels": (6, 6),
@@ -101,9 +101,12 @@ def deepspeech2(**settings: Any) -> CheckpointModel:
     return CheckpointModel(DeepSpeech2ForCTC(config), extractor, VOCABULARY, device="cpu")
 
 
+@pytest.mark.parametrize("edge_ms", [0.0, 50.0])
 @pytest.mark.parametrize("seed", range(6))
-def test_windows_equal_one_pass_where_no_frame_hears_past_the_context(seed: int) -> None:
-    model = deepspeech2(recurrent_layers=0, hidden_size=18)
+def test_windows_equal_one_pass_where_no_frame_hears_past_the_context(
+    seed: int, edge_ms: float
+) -> None:
+    model = deepspeech2(recurrent_layers=0, hidden_size=18, edge_ms=edge_ms)
     model.windows = WindowOptions(seconds=2.0, context_seconds=0.25)
     samples = int(np.random.default_rng(seed).integers(8_000, 80_000))
     each = waveform(samples, seed, 8_000)
@@ -174,3 +177,16 @@ def test_a_device_that_is_not_there_is_named() -> None:
         choose_device("cuda:7")
     with pytest.raises(BundleError, match="device `abacus` cannot be used"):
         choose_device("abacus")
+
+
+def test_silence_around_a_recording_is_heard_before_zero() -> None:
+    plain, edged = (
+        deepspeech2(recurrent_layers=0, hidden_size=18),
+        deepspeech2(recurrent_layers=0, hidden_size=18, edge_ms=40.0),
+    )
+    each = waveform(16_000, sample_rate=8_000)
+    padded = Waveform(np.pad(each.samples, 320), 8_000)
+    emissions = edged.emit(each)
+    assert emissions.start == pytest.approx(-0.04)
+    np.testing.assert_allclose(emissions.log_probs, plain.emit(padded).log_probs, atol=1e-5)
+    assert edged.count_frames(2.0) == len(emissions.log_probs)

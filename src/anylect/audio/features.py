@@ -54,6 +54,9 @@ class FeatureOptions:
     """Where the highest mel filter ends; half the sample rate by default."""
     coefficients: int = 13
     """Of `mfcc`."""
+    edge_ms: float = 0.0
+    """Silence a model hears before and behind a recording; 50 ms keep the first and last letters
+    of recordings that are cut close. Not part of `extract_features`."""
 
     def __post_init__(self) -> None:
         highest = self.sample_rate / 2
@@ -62,6 +65,7 @@ class FeatureOptions:
             (window >= 2, "window_ms", self.window_ms, "two samples or more"),
             (hop >= 1, "hop_ms", self.hop_ms, "a sample or more"),
             (self.floor > 0, "floor", self.floor, "a positive number"),
+            (self.edge_ms >= 0, "edge_ms", self.edge_ms, "zero or more"),
             (self.bins >= 1, "bins", self.bins, "one or more"),
             (0 <= self.min_hz < highest, "min_hz", self.min_hz, f"0 to {highest:g}"),
             (

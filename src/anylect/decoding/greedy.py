@@ -7,7 +7,7 @@ piece by piece, so that a recording of any length is decoded in the memory of on
 
 import itertools
 import unicodedata
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,9 @@ class GreedyStream:
 
     vocabulary: Vocabulary
     spaced: bool = True
+    _began: float | None = None
+    _ended: float = 0.0
+    _step: float = 0.0
     _previous: int = -1
     _tokens: list[_Token] = field(default_factory=list)
     _texts: list[str] = field(default_factory=list)
@@ -42,6 +45,10 @@ class GreedyStream:
         """Take in the next piece of emissions, (T, V)."""
         if not len(emissions.log_probs):
             return
+        if self._began is None:
+            self._began = emissions.start
+        self._step = emissions.frame_duration
+        self._ended = emissions.start + len(emissions.log_probs) * self._step
         best = emissions.log_probs.argmax(axis=1)  # (T,)
         log_probs = emissions.log_probs.max(axis=1)
         self._score += float(log_probs.sum(dtype=np.float64))
@@ -60,7 +67,22 @@ class GreedyStream:
         """Close the last word and return everything heard."""
         self._close_word()
         text = (" " if self.spaced else "").join(self._texts)
-        return Hypothesis(" ".join(text.split()), tuple(self._words), self._score)
+        return Hypothesis(" ".join(text.split()), self._within_the_recording(), self._score)
+
+    def _within_the_recording(self) -> tuple[Word, ...]:
+        """Move what was heard in the silence around a recording to its first or last frame."""
+        lead = max(0.0, -(self._began or 0.0))
+        if not lead:
+            return tuple(self._words)
+        end = max(self._ended - lead, self._step)
+        return tuple(
+            replace(
+                word,
+                start=min(max(word.start, 0.0), end - self._step),
+                end=max(min(word.end, end), self._step),
+            )
+            for word in self._words
+        )
 
     def _prolong(self, token: int, end: float, probability: float) -> None:
         # A run that crosses the border of two pieces is one token, not two.

@@ -115,6 +115,11 @@ class CheckpointModel:
         return self.stride_samples / self.sample_rate
 
     @property
+    def start(self) -> float:
+        """When the first frame begins, seconds; negative where silence is put before it."""
+        return -self.frontend.edge / self.sample_rate
+
+    @property
     def longest_pass(self) -> float:
         """Seconds up to which a recording is heard in one pass; longer ones come in windows."""
         return self.windows.seconds
@@ -149,7 +154,10 @@ class CheckpointModel:
 
     def emit_prepared(self, batch: Sequence[Rows]) -> list[Emissions]:
         """Hear several prepared waveforms; each as if it were alone."""
-        return [Emissions(log_probs, self.frame_duration) for log_probs in self._emit_rows(batch)]
+        return [
+            Emissions(log_probs, self.frame_duration, self.start)
+            for log_probs in self._emit_rows(batch)
+        ]
 
     def emit_stream(self, blocks: Blocks) -> Iterator[Emissions]:
         """Hear a recording of any length in bounded memory, piece after piece.
@@ -158,9 +166,9 @@ class CheckpointModel:
         variance of the whole, once in overlapping windows. So the pieces joined are what one
         pass gives, but for context the windows cut off.
         """
-        moments = self.frontend.moments(blocks()) if self.frontend.normalized else None
+        moments = self.frontend.moments(blocks() if self.frontend.normalized else ())
         windows = cut_windows(
-            blocks(),
+            self.frontend.framed(blocks()),
             self.windows,
             sample_rate=self.sample_rate,
             stride_samples=self.stride_samples,
@@ -168,7 +176,7 @@ class CheckpointModel:
         for window in windows:
             rows = self.frontend.prepare(window.samples, moments=moments)
             kept = self._emit_rows([rows])[0][window.keep_from : window.keep_to]
-            start = window.start_samples / self.sample_rate
+            start = self.start + window.start_samples / self.sample_rate
             yield Emissions(
                 kept, self.frame_duration, start + window.keep_from * self.frame_duration
             )

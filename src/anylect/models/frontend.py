@@ -9,6 +9,7 @@ feature extractor of `transformers` gives (tested).
 Axes: S samples, N rows (samples or feature frames), F features of a row.
 """
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -53,7 +54,8 @@ class Frontend:
 
     A row is one sample, or a feature frame that sees `window` samples and steps by `hop`. Where
     it is `normalized`, each feature gets mean 0 and variance 1, or with `over_features` all of
-    them together. `stack` consecutive rows are joined into one after normalization.
+    them together. `stack` consecutive rows are joined into one after normalization. A whole
+    recording is heard with `edge` samples of silence before and behind it.
     """
 
     sample_rate: int
@@ -61,6 +63,7 @@ class Frontend:
     extract: Callable[[NDArray[np.float32]], Rows]
     window: int = 1
     hop: int = 1
+    edge: int = 0
     normalized: bool = True
     over_features: bool = False
     ddof: int = 0
@@ -68,12 +71,18 @@ class Frontend:
 
     def count_rows(self, samples: int) -> int:
         """Count the rows made of so many samples, stacking included."""
-        return max(0, (samples - self.window) // self.hop + 1) // self.stack
+        heard = samples + 2 * self.edge
+        return max(0, (heard - self.window) // self.hop + 1) // self.stack
+
+    def framed(self, blocks: Iterable[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:
+        """Put the silence a model hears around a recording."""
+        silence = np.zeros(self.edge, np.float32)
+        return itertools.chain([silence], blocks, [silence]) if self.edge else iter(blocks)
 
     def moments(self, blocks: Iterable[NDArray[np.float32]]) -> Moments:
-        """Gather the moments of a whole recording given block by block."""
+        """Gather the moments of a whole recording, its silence included, block by block."""
         moments = Moments()
-        for rows in self._rows_of_blocks(blocks):
+        for rows in self._rows_of_blocks(self.framed(blocks)):
             self._add(moments, rows)
         return moments
 
@@ -81,10 +90,12 @@ class Frontend:
         """Turn samples (S,) into the rows a model reads.
 
         Args:
-            samples: At `sample_rate`.
-            moments: Those of the whole recording when `samples` are a window of it; by default
-                the window's own.
+            samples: A whole recording at `sample_rate`, or with `moments` a window of the
+                `framed` recording.
+            moments: Those of the whole recording; by default those of the samples.
         """
+        if moments is None and self.edge:
+            samples = np.pad(samples, self.edge)
         rows = self.extract(samples)
         if self.normalized and len(rows):
             if moments is None:

@@ -136,4 +136,4 @@ def _batches(
 
 def _joined(pieces: list[Emissions]) -> Emissions:
     log_probs = np.concatenate([piece.log_probs for piece in pieces])
-    return Emissions(log_probs, pieces[0].frame_duration)
+    return Emissions(log_probs, pieces[0].frame_duration, pieces[0].start)

@@ -58,6 +58,7 @@ class DeepSpeech2FeatureExtractor(SequenceFeatureExtractor):
             extract=partial(extract_features, options=self.options),
             window=self.options.window_samples,
             hop=self.options.hop_samples,
+            edge=round(self.options.edge_ms * self.options.sample_rate / 1000),
             normalized=self.normalized,
             over_features=True,
         )
