@@ -4,6 +4,7 @@ An epoch of a tiny model learns next to nothing; what is tested is all around it
 speech is learnt is measured by `benchmarks/`.
 """
 
+import importlib.util
 import itertools
 import json
 import math
@@ -156,3 +157,15 @@ def test_every_speaker_of_librispeech_is_known(shared_data: Path, tmp_path: Path
     assert len(utterances) == len(list(source.rglob("*.flac"))) == report.seen
     assert {each.speaker for each in utterances} == speakers
     assert len(speakers) > 1
+
+
+def test_digits_of_a_speaker_never_heard_are_understood(shared_data: Path, tmp_path: Path) -> None:
+    """The recipe of `benchmarks/digits.py`, some three minutes on one core."""
+    path = Path(__file__).resolve().parents[1] / "benchmarks" / "digits.py"
+    specification = importlib.util.spec_from_file_location("digits", path)
+    assert specification is not None
+    assert specification.loader is not None
+    digits = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(digits)
+    figures = digits.measure("theo", shared_data / "fsdd", tmp_path)
+    assert figures["wer"] <= 0.12

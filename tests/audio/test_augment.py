@@ -12,6 +12,7 @@ from anylect.audio.augment import (
     add_noise,
     add_room,
     augment_waveform,
+    change_microphone,
     change_speed,
     coloured_noise,
     limit_band,
@@ -217,3 +218,21 @@ def test_masks_that_cannot_be_are_refused(settings: dict[str, Any], message: str
     with pytest.raises(ConfigError, match=message) as caught:
         SpecAugmentOptions(**settings)
     assert (caught.value.hint or "").startswith("expected 0")
+
+
+def test_another_microphone_has_a_smooth_response_of_the_spread_asked_for() -> None:
+    tones_hz = np.array([250.0, 500.0, 1_000.0, 2_000.0, 4_000.0])
+    time = np.arange(16_000) / 16_000
+    samples = np.sin(2 * np.pi * tones_hz[:, None] * time).sum(axis=0).astype(np.float32)
+    changes = []
+    for seed in range(200):
+        generator = np.random.default_rng(seed)
+        changed = change_microphone(samples, 16_000, generator, deviation_db=4.0)
+        assert np.mean(changed**2) == pytest.approx(np.mean(samples**2), rel=1e-3)
+        before, after = (
+            np.abs(np.fft.rfft(each)[tones_hz.astype(int)]) for each in (samples, changed)
+        )
+        change_db = 20 * np.log10(after / before)
+        changes.append(change_db - change_db.mean())
+    # The mean over the five tones is taken out by the level, and with it one part in five.
+    assert np.std(changes) == pytest.approx(4.0 * np.sqrt(4 / 5), rel=0.15)

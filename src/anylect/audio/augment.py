@@ -4,6 +4,7 @@ Stands between loading and features, in training only. Everything random is draw
 generator passed in, so the same seed gives the same audio. All of it is off unless asked for.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,6 +38,8 @@ class AugmentOptions:
     duration and pitch together, as a tape does."""
     room_probability: float = 0.0
     """Of a simulated room: decaying noise as impulse response, same level as before."""
+    microphone_db: float = 0.0
+    """Standard deviation, octave by octave, of a random microphone's response; 4 is fair."""
     telephone_probability: float = 0.0
     """Of a telephone's band, 300 to 3,400 Hz."""
     noise_probability: float = 0.0
@@ -55,6 +58,8 @@ class AugmentOptions:
         for name in ("room_probability", "telephone_probability", "noise_probability"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ConfigError(f"`{name}` is {getattr(self, name)}", hint="expected 0 to 1")
+        if self.microphone_db < 0:
+            raise ConfigError(f"`microphone_db` is {self.microphone_db}", hint="expected 0 or more")
         for name in ("noise_snr_db", "gain_db"):
             low, high = getattr(self, name)
             if low > high:
@@ -110,6 +115,10 @@ def augment_waveform(
         samples = change_speed(samples, speed)
     if generator.random() < options.room_probability:
         samples = add_room(samples, sample_rate, generator)
+    if options.microphone_db:
+        samples = change_microphone(
+            samples, sample_rate, generator, deviation_db=options.microphone_db
+        )
     if generator.random() < options.telephone_probability:
         samples = limit_band(samples, sample_rate, band_hz=_TELEPHONE_HZ)
     if generator.random() < options.noise_probability:
@@ -171,14 +180,41 @@ def add_room(samples: Samples, sample_rate: int, generator: np.random.Generator)
 def limit_band(samples: Samples, sample_rate: int, *, band_hz: tuple[float, float]) -> Samples:
     """Remove what lies outside a band, with soft edges; length and mean power stay."""
     low, high = band_hz
+
+    def shape(hz: NDArray[np.float64]) -> NDArray[np.float64]:
+        rising = np.clip((hz / low - 1) / _EDGE + 1, 0, 1)
+        falling = np.clip((1 - hz / high) / _EDGE + 1, 0, 1)
+        return np.minimum(rising, falling)
+
+    return _filtered(samples, sample_rate, shape)
+
+
+def change_microphone(
+    samples: Samples, sample_rate: int, generator: np.random.Generator, *, deviation_db: float
+) -> Samples:
+    """Colour the samples as another microphone would; length and mean power stay.
+
+    The response is drawn in decibels at every octave from 62.5 Hz and straight between them.
+    """
+    octaves = np.arange(np.log2(62.5), np.log2(sample_rate / 2) + 1)
+    response_db = generator.normal(0.0, deviation_db, len(octaves))
+
+    def shape(hz: NDArray[np.float64]) -> NDArray[np.float64]:
+        decibels = np.interp(np.log2(np.maximum(hz, 1.0)), octaves, response_db)
+        return np.asarray(10 ** (decibels / 20))
+
+    return _filtered(samples, sample_rate, shape)
+
+
+def _filtered(
+    samples: Samples, sample_rate: int, shape: Callable[[NDArray[np.float64]], NDArray[np.float64]]
+) -> Samples:
+    """Multiply the spectrum by `shape` of its frequencies in hertz."""
     length = _fast_length(len(samples))
     spectrum = np.fft.rfft(samples, length)
     hz = np.arange(len(spectrum)) * sample_rate / length
-    rising = np.clip((hz / low - 1) / _EDGE + 1, 0, 1)
-    falling = np.clip((1 - hz / high) / _EDGE + 1, 0, 1)
-    shape = np.minimum(rising, falling).astype(np.float32)
-    limited = np.fft.irfft(spectrum * shape, length)
-    return _same_power(limited[: len(samples)], samples)
+    filtered = np.fft.irfft(spectrum * shape(hz).astype(np.float32), length)
+    return _same_power(filtered[: len(samples)], samples)
 
 
 def mask_features(
