@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+from hypothesis import HealthCheck, settings
 from numpy.typing import NDArray
 
 from anylect.cli.main import main
@@ -24,6 +25,9 @@ from anylect.records import Utterance
 from anylect.workflows.train import TrainConfig, train
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# A busy machine must not fail a law.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 SAMPLE_RATE = 8_000
 LETTERS = "aeiou"

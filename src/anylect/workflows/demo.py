@@ -18,7 +18,6 @@ from anylect.audio.load import load_waveform
 from anylect.audio.save import save_wav
 from anylect.audio.synth import Voice, speak, voices
 from anylect.data.manifest import read_manifest, write_manifest
-from anylect.errors import ConfigError
 from anylect.evaluation.report import Report
 from anylect.models.options import ModelOptions
 from anylect.progress import Progress, silent
@@ -33,6 +32,7 @@ from anylect.training.options import (
     ScheduleOptions,
 )
 from anylect.workflows.evaluate import EvaluateConfig, evaluate
+from anylect.workflows.folders import make_folder
 from anylect.workflows.train import TrainConfig, TrainReport, train
 
 SPEECH_RATE_HZ = 16_000
@@ -128,7 +128,7 @@ def speak_corpus(config: DemoConfig, *, progress: Progress = silent) -> Path:
         "test": config.test_sentences,
     }
     folder = config.output / "corpus"
-    _make_folder(folder / "clips")
+    make_folder(folder / "clips")
     sentences = split_sentences(config.language, **sizes, seed=config.seed)
     speakers = _divide_voices(voices(config.language))
     tasks = [
@@ -178,16 +178,6 @@ def training_config(config: DemoConfig, manifest: Path) -> TrainConfig:
             ),
         ),
     )
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(
-            f"{folder}: cannot be made a folder ({error.strerror})",
-            hint="choose an output folder that you may write to",
-        ) from error
 
 
 def _divide_voices(found: Sequence[Voice]) -> dict[str, list[Voice]]:

@@ -44,6 +44,7 @@ from anylect.errors import ConfigError, ManifestError
 from anylect.progress import Progress, silent
 from anylect.records import Utterance
 from anylect.text.normalize import Normalizer, default_normalizer, load_normalizer
+from anylect.workflows.folders import make_folder
 from anylect.workflows.prepare_report import PrepareReport, SplitSummary
 
 MANIFEST = "manifest.jsonl"
@@ -98,7 +99,7 @@ def prepare(config: PrepareConfig, *, progress: Progress = silent) -> PrepareRep
     """
     _check_output(config)
     corpus = open_corpus(config.source, config.reading, layout=config.layout)
-    _make_folder(config.output)
+    make_folder(config.output)
     measured, manifest = config.output / _MEASURED, config.output / MANIFEST
     try:
         with _DropList(config.output / DROPPED) as drops:
@@ -371,16 +372,6 @@ def _check_output(config: PrepareConfig) -> None:
             f"{config.output / taken[0]}: exists already",
             hint="choose another output folder, or set `overwrite = true` to replace it",
         )
-
-
-def _make_folder(path: Path) -> None:
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(
-            f"{path}: cannot be made a folder ({error.strerror})",
-            hint="choose a folder that you may write to",
-        ) from error
 
 
 def _rank(name: str) -> int:

@@ -8,6 +8,7 @@ from typing import Literal
 from anylect.decoding.captions import CaptionOptions, write_hypothesis
 from anylect.errors import AnylectError, AudioError, ConfigError
 from anylect.recognizer import Recognizer
+from anylect.workflows.folders import make_folder
 
 SUFFIXES = {"text": ".txt", "json": ".json", "srt": ".srt", "vtt": ".vtt"}
 
@@ -69,13 +70,7 @@ def transcribe(config: TranscribeConfig) -> Iterator[Transcript]:
 def _output_paths(config: TranscribeConfig) -> list[Path | None]:
     if config.output is None:
         return [None] * len(config.recordings)
-    try:
-        config.output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(
-            f"{config.output}: cannot be made a folder ({error.strerror})",
-            hint="choose a folder that you may write to",
-        ) from error
+    make_folder(config.output)
     paths: list[Path | None] = []
     for recording in config.recordings:
         path = config.output / f"{recording.stem}{SUFFIXES[config.form]}"
