@@ -7,6 +7,7 @@ AnylectError
 ├── AudioError        replace or repair a recording
 ├── VocabularyError   change the transcripts, the normalizer or the vocabulary
 ├── LanguageModelError  rebuild, repair or replace a language model
+├── EmissionsError    repair what an acoustic model emitted, or what it is asked to spell
 ├── TrainingError     change data or options, then resume
 ├── BundleError       repair or replace a bundle or a checkpoint
 └── HubError          change a repository's name, your rights or your network
@@ -57,6 +58,10 @@ class VocabularyError(AnylectError):
 
 class LanguageModelError(AnylectError):
     """A language model cannot be estimated, read or used."""
+
+
+class EmissionsError(AnylectError):
+    """Emissions are not log-probabilities of the vocabulary, or cannot spell a text."""
 
 
 class TrainingError(AnylectError):
