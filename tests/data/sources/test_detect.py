@@ -21,6 +21,10 @@ LAYOUT_FILES = [
     ("common-voice", "", {"cv/cy/clips/a.mp3": "", "cv/cy/train.tsv": ""}),
     ("librispeech", "", {"train-clean-100/1/2/1-2.trans.txt": ""}),
     ("librispeech", "", {"1/2/1-2.trans.txt": ""}),
+    ("librispeech", "", {"train_data_01/003/104/104_003.trans.txt": ""}),
+    ("openslr", "", {"line_index.tsv": "a\tb\n", "wavs/a.wav": ""}),
+    ("openslr", "", {"km_kh_male/line_index.tsv": "a\tb\n"}),
+    ("openslr", "", {"asr_javanese/utt_spk_text.tsv": "a\tb\tc\n"}),
     ("folder", "", {"deep/a.WAV": "", "deep/a.txt": ""}),
 ]
 

@@ -68,3 +68,20 @@ def test_the_sample_is_read_as_it_is(shared_data: Path) -> None:
     found = list(read_librispeech(shared_data / "LibriSpeech_sample"))
     assert len(found) > 100
     assert all(isinstance(item, Utterance) and item.split == "test" for item in found)
+
+
+def test_zeroth_korean_has_its_folders_turned_round(tmp_path: Path) -> None:
+    reader = tmp_path / "test_data_01" / "003" / "104"
+    reader.mkdir(parents=True)
+    (reader / "104_003.trans.txt").write_text("104_003_0019 지난해 삼 월\n", encoding="utf-8")
+    (reader / "104_003_0019.flac").write_text("")
+    (found,) = read_librispeech(tmp_path)
+    assert found == Utterance(
+        audio=reader / "104_003_0019.flac",
+        text="지난해 삼 월",
+        id="104_003_0019",
+        speaker="104",
+        split="test",
+        corpus="zeroth-korean",
+        extra={"chapter": "003", "part": "test_data_01"},
+    )

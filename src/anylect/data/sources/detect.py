@@ -11,19 +11,21 @@ from anylect.data.manifest import read_manifest
 from anylect.data.sources.common_voice import find_tables, read_common_voice
 from anylect.data.sources.folder import read_folder
 from anylect.data.sources.librispeech import TRANSCRIPTS, read_librispeech
+from anylect.data.sources.openslr import INDEX, read_openslr
 from anylect.data.sources.recordings import Found, is_recording, walk
 from anylect.data.sources.rows import read_first_line
 from anylect.data.sources.table import TABLE_SUFFIXES, read_table
 from anylect.data.splits import SPLITS, find_split
 from anylect.errors import ManifestError
 
-Layout = Literal["manifest", "table", "tables", "common-voice", "librispeech", "folder"]
+Layout = Literal["manifest", "table", "tables", "common-voice", "librispeech", "openslr", "folder"]
 LAYOUTS: Mapping[Layout, str] = {
     "manifest": "a .jsonl file with `audio` and `text` (or `manifest.jsonl` in the folder)",
     "table": "a .csv, .tsv or .jsonl file (or `metadata.csv` and the like in the folder)",
     "tables": "a folder with `train.csv`, `test.csv` and the like",
     "common-voice": "a folder with `clips/` and `train.tsv`, `validated.tsv` and the like",
-    "librispeech": "folders SPEAKER/CHAPTER/ with *.trans.txt",
+    "librispeech": "folders SPEAKER/CHAPTER/ with *.trans.txt (or SCRIPT/SPEAKER/: Zeroth Korean)",
+    "openslr": "a folder with `line_index.tsv` or `utt_spk_text.tsv`, recordings beside or below",
     "folder": "recordings, each with a .txt of the same name beside it",
 }
 _DEPTHS = ("", "*/", "*/*/", "*/*/*/", "*/*/*/*/")
@@ -99,6 +101,8 @@ def _layout_of_folder(path: Path) -> Layout | None:
         return "common-voice"
     if any(any(path.glob(f"{depth}*{TRANSCRIPTS}")) for depth in _DEPTHS):
         return "librispeech"
+    if _has_index(path):
+        return "openslr"
     if (path / "manifest.jsonl").is_file():
         return "manifest"
     if _tables(path, "metadata"):
@@ -106,6 +110,15 @@ def _layout_of_folder(path: Path) -> Layout | None:
     if any(_tables(path, name) for name in _split_names(path)):
         return "tables"
     return "folder" if _has_pairs(path) else None
+
+
+def _has_index(path: Path) -> bool:
+    return any(
+        INDEX.fullmatch(found.name)
+        for depth in _DEPTHS[:3]
+        for pattern in ("line_index*.tsv", "utt_spk_text.tsv")
+        for found in path.glob(f"{depth}{pattern}")
+    )
 
 
 def _has_pairs(path: Path) -> bool:
@@ -134,6 +147,8 @@ def _read(path: Path, layout: Layout, options: SourceOptions) -> Iterator[Found]
         return read_common_voice(path, tables=options.tables or find_tables(path))
     if layout == "librispeech":
         return read_librispeech(path)
+    if layout == "openslr":
+        return read_openslr(path)
     return read_folder(path, speaker_from_folder=options.speaker_from_folder)
 
 
