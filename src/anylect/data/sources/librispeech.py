@@ -14,7 +14,7 @@ from anylect.data.sources.recordings import Found, is_recording, walk
 from anylect.records import Utterance
 
 TRANSCRIPTS = ".trans.txt"
-_PART = re.compile(r"(train|dev|test)([-_].+)?")
+_PART = re.compile(r"(train|dev|test)(-.+|_data_\d+)?")
 
 
 def read_librispeech(folder: Path | str) -> Iterator[Found]:
