@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
-from torch import nn
+from torch import Tensor, nn
 
 from anylect.errors import TrainingError
 from anylect.models.checkpoints import CheckpointModel
@@ -70,7 +70,7 @@ class Training:
                 "the training split has no usable utterance",
                 hint="`anylect prepare` lists what it dropped and why",
             )
-        self.clip_norm = optimizer.clip_norm
+        self.optimizer = optimizer
         # What an earlier run of this process chose must not decide for this one.
         AcceleratorState._reset_state()
         # Accelerate keeps its state for the process; an earlier run's precision is not ours.
@@ -110,6 +110,11 @@ class Training:
             updates=self.updates,
             update=self.standing.update,
             parameters=sum(weight.numel() for weight in self.trained.module.parameters()),
+            trainable=sum(
+                weight.numel()
+                for weight in self.trained.module.parameters()
+                if weight.requires_grad
+            ),
             lessons=len(self.feed.lessons),
         )
         meter = _Meter()
@@ -162,10 +167,10 @@ class Training:
         tokens = max(sum(int(batch.label_lengths.sum()) for batch in group), 1)
         for batch in group:
             with self.accelerator.autocast(), clamped_masks(self.model, batch):
-                loss = batch_loss(self.model, batch)
-            self.accelerator.backward(loss.nats / tokens)
+                loss = batch_loss(self.model, batch, zero_infinity=self.optimizer.zero_infinity)
+            self.accelerator.backward(self._objective(loss, tokens=tokens, batches=len(group)))
             meter.add(loss, seconds=batch.seconds)
-        norm = self.accelerator.clip_grad_norm_(self.module.parameters(), self.clip_norm)
+        norm = self.accelerator.clip_grad_norm_(self.module.parameters(), self.optimizer.clip_norm)
         if norm is not None and not torch.isfinite(norm):
             meter.non_finite += 1
             if self.options.precision != "fp16":  # fp16 skips by itself and lowers its scale
@@ -176,6 +181,12 @@ class Training:
         self.adam.step()
         self.trained.schedule.step()
         self.adam.zero_grad()
+
+    def _objective(self, loss: BatchLoss, *, tokens: int, batches: int) -> Tensor:
+        """Weigh one batch of an update of so many batches with so many tokens."""
+        if self.optimizer.loss_reduction == "tokens":
+            return loss.nats / tokens
+        return (loss.mean if self.optimizer.loss_reduction == "mean" else loss.nats) / batches
 
     def _look(self, checkpoints: Path, meter: "_Meter") -> None:
         """Log, validate and save when it is time."""
@@ -194,7 +205,8 @@ class Training:
     def _validate(self, checkpoints: Path) -> None:
         figures = self.validate(self.model)
         wer, standing = float(figures["wer"]), self.standing
-        if standing.best_wer is None or wer <= standing.best_wer:
+        is_best = standing.best_wer is None or wer <= standing.best_wer
+        if is_best or self.options.ship == "last":
             standing.best_wer, standing.best_update = wer, standing.update
             save_best(checkpoints, self.trained.module)
         self.journal.write(

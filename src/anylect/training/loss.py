@@ -18,6 +18,8 @@ class BatchLoss:
     """Summed loss in nats, and counts to divide or report it by."""
 
     nats: Tensor
+    mean: Tensor
+    """Nats per token of each utterance, averaged over the utterances."""
     tokens: int
     infeasible: int
     """Utterances whose labels do not fit their frames: they add nothing to the loss."""
@@ -25,8 +27,17 @@ class BatchLoss:
     """Share of frames whose likeliest token is the blank."""
 
 
-def batch_loss(model: CheckpointModel, batch: Batch) -> BatchLoss:
-    """Compute the loss of one batch on the model's device."""
+def batch_loss(
+    model: CheckpointModel, batch: Batch, *, zero_infinity: bool = True
+) -> BatchLoss:
+    """Compute the loss of one batch on the model's device.
+
+    Args:
+        model: What learns.
+        batch: Rows and labels.
+        zero_infinity: Utterances with more labels than frames lose nothing, instead of infinitely
+            much.
+    """
     device = model.device
     lengths = batch.lengths.to(device, non_blocking=True)
     logits = model.logits(batch.rows.to(device, non_blocking=True), lengths)  # (B, T, V)
@@ -39,7 +50,7 @@ def batch_loss(model: CheckpointModel, batch: Batch) -> BatchLoss:
         batch.label_lengths.to(device),
         blank=model.vocabulary.blank,
         reduction="none",
-        zero_infinity=True,
+        zero_infinity=zero_infinity,
     )
     with torch.no_grad():
         needed = needed_frames(batch.labels, batch.label_lengths)
@@ -47,6 +58,7 @@ def batch_loss(model: CheckpointModel, batch: Batch) -> BatchLoss:
         blanks = (log_probs.argmax(-1) == model.vocabulary.blank) & real
     return BatchLoss(
         nats=nats.sum(),
+        mean=(nats / batch.label_lengths.to(device).clamp_min(1)).mean(),
         tokens=int(batch.label_lengths.sum()),
         infeasible=int((needed > frames.cpu()).sum()),
         blank_rate=blanks.sum() / real.sum().clamp_min(1),

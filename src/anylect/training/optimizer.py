@@ -1,17 +1,28 @@
 """Parameter groups and schedules."""
 
 import math
+from typing import Any
 
+import torch
 from torch import nn
-from torch.optim import AdamW
+from torch.optim import AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
+from anylect.errors import ConfigError
 from anylect.training.options import OptimizerOptions
 
 
-def build_optimizer(module: nn.Module, options: OptimizerOptions) -> AdamW:
-    """Build AdamW over what learns; biases and normalization weights do not decay."""
+def build_optimizer(module: nn.Module, options: OptimizerOptions) -> Optimizer:
+    """Build AdamW over what learns; biases and normalization weights do not decay.
+
+    Raises:
+        ConfigError: When nothing learns, or 8-bit moments cannot be had.
+    """
     learning = [weight for weight in module.parameters() if weight.requires_grad]
+    if not learning:
+        raise ConfigError(
+            "every weight of the model is frozen", hint="see `freeze_feature_encoder` and `lora`"
+        )
     groups = [
         {
             "params": [weight for weight in learning if weight.ndim > 1],
@@ -19,16 +30,37 @@ def build_optimizer(module: nn.Module, options: OptimizerOptions) -> AdamW:
         },
         {"params": [weight for weight in learning if weight.ndim <= 1], "weight_decay": 0.0},
     ]
-    return AdamW(
-        groups,
-        lr=options.learning_rate,
-        betas=options.betas,
-        eps=options.epsilon,
-        fused=True,
-    )
+    moving: dict[str, Any] = {
+        "lr": options.learning_rate,
+        "betas": options.betas,
+        "eps": options.epsilon,
+    }
+    if options.kind == "adamw-8bit":
+        return _adamw_8bit(groups, moving, device=learning[0].device)
+    return AdamW(groups, fused=True, **moving)
 
 
-def build_schedule(optimizer: AdamW, options: OptimizerOptions, *, updates: int) -> LambdaLR:
+def _adamw_8bit(
+    groups: list[dict[str, Any]], moving: dict[str, Any], *, device: torch.device
+) -> Optimizer:
+    """Build AdamW with blockwise quantized moments (Dettmers et al. 2022)."""
+    if device.type != "cuda":
+        raise ConfigError(
+            f"`optimizer.kind` is `adamw-8bit` and the device `{device.type}`",
+            hint="8-bit moments need a CUDA card; `adamw` runs everywhere",
+        )
+    try:
+        import bitsandbytes
+    except ImportError as error:
+        raise ConfigError(
+            f"`optimizer.kind = adamw-8bit` needs bitsandbytes ({error})",
+            hint="pip install 'anylect[8bit]'",
+        ) from error
+    optimizer: Optimizer = bitsandbytes.optim.AdamW8bit(groups, **moving)
+    return optimizer
+
+
+def build_schedule(optimizer: Optimizer, options: OptimizerOptions, *, updates: int) -> LambdaLR:
     """Build the learning rate's course over `updates` updates."""
     return LambdaLR(optimizer, lambda update: rate_factor(update, options, updates=updates))
 
@@ -41,7 +73,7 @@ def rate_factor(update: int, options: OptimizerOptions, *, updates: int) -> floa
         >>> [rate_factor(update, options, updates=8) for update in range(8)]
         [0.25, 0.5, 0.75, 1.0, 1.0, 0.75, 0.5, 0.25]
     """
-    warmup = min(options.warmup_updates, updates)
+    warmup = min(_warmup(options, updates=updates), updates)
     if update < warmup:
         return (update + 1) / warmup
     done = (update - warmup) / max(updates - warmup, 1)
@@ -49,3 +81,9 @@ def rate_factor(update: int, options: OptimizerOptions, *, updates: int) -> floa
         return 1.0
     remaining = 1.0 - done if options.schedule == "linear" else 0.5 + 0.5 * math.cos(math.pi * done)
     return options.final_fraction + (1.0 - options.final_fraction) * remaining
+
+
+def _warmup(options: OptimizerOptions, *, updates: int) -> int:
+    if options.warmup_share is None:
+        return options.warmup_updates
+    return math.ceil(options.warmup_share * updates)

@@ -9,13 +9,43 @@ from anylect.errors import ConfigError
 
 
 @dataclass(frozen=True, kw_only=True)
+class DataOptions:
+    """What of the manifest is learnt from, and what is validated on."""
+
+    train: tuple[str, ...] = ("train",)
+    """Splits to learn from."""
+    dev: tuple[str, ...] = ("dev",)
+    """Splits to validate on; none of those learnt from."""
+    min_duration: float = 0.0
+    """Seconds; only utterances that last longer are learnt from."""
+    max_duration: float | None = None
+    """Seconds; only utterances that last less are learnt from; None sets no limit."""
+    train_utterances: int | None = None
+    """Learn from the first so many only; all by default."""
+
+    def __post_init__(self) -> None:
+        refuse_below(self, 0, "min_duration")
+        refuse_not_above(self, self.min_duration, "max_duration")
+        refuse_below(self, 1, "train_utterances")
+        for name in ("train", "dev"):
+            if not getattr(self, name):
+                raise ConfigError(f"`{name}` names no split", hint=f'e.g. `{name} = ["{name}"]`')
+        if both := set(self.train) & set(self.dev):
+            raise ConfigError(
+                f"split `{min(both)}` is both learnt from and validated on",
+                hint="a score on what was learnt says nothing; name other splits in `data.dev`",
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
 class BatchOptions:
     """How utterances are grouped."""
 
     seconds: float = 160.0
     """Audio of one batch, padding included; memory follows it, whatever the lengths are."""
     max_utterances: int = 64
-    """Upper bound for corpora of very short utterances."""
+    """Upper bound for corpora of very short utterances. With `seconds` at least this many times
+    the longest utterance it alone decides: the "batch size" of other tools."""
     accumulation: int = 1
     """Batches whose gradients make one update."""
     workers: int = 2
@@ -35,10 +65,14 @@ class OptimizerOptions:
     """Peak, reached after warm-up."""
     warmup_updates: int = 500
     """Linear ramp from zero to the peak."""
+    warmup_share: float | None = None
+    """The ramp as a share of all updates; overrides `warmup_updates`."""
     schedule: Literal["linear", "cosine", "constant"] = "linear"
     """From the peak to `final_fraction` of it at the last update."""
     final_fraction: float = 0.0
     """Where the schedule ends, as a share of the peak."""
+    kind: Literal["adamw", "adamw-8bit"] = "adamw"
+    """`adamw-8bit` keeps its moments in a byte each: needs a CUDA card and `anylect[8bit]`."""
     betas: tuple[float, float] = (0.9, 0.98)
     """Decay of the running mean and of the running square of gradients."""
     epsilon: float = 1e-8
@@ -46,11 +80,19 @@ class OptimizerOptions:
     weight_decay: float = 0.01
     """Of matrices; biases and normalization weights have none."""
     clip_norm: float = 5.0
-    """Gradients longer than this are shortened to it."""
+    """Gradients longer than this are shortened to it; `inf` shortens none."""
+    loss_reduction: Literal["tokens", "mean", "sum"] = "tokens"
+    """What an update descends. `tokens`: nats per token, pooled over all batches of the update.
+    `mean` and `sum` are those of `ctc_loss_reduction` in transformers: each utterance's nats per
+    token averaged over its batch, or the nats of a batch summed; batches are averaged."""
+    zero_infinity: bool = True
+    """Utterances with more labels than frames add nothing, instead of spoiling their update."""
 
     def __post_init__(self) -> None:
         refuse_not_above(self, 0, "learning_rate", "epsilon", "clip_norm")
-        refuse_below(self, 0, "warmup_updates", "final_fraction", "weight_decay")
+        refuse_below(self, 0, "warmup_updates", "warmup_share", "final_fraction", "weight_decay")
+        if self.warmup_share is not None and not self.warmup_share <= 1:
+            raise ConfigError(f"`warmup_share` is {self.warmup_share}", hint="expected 0 to 1")
         if not all(0 <= beta < 1 for beta in self.betas):
             raise ConfigError(
                 f"`betas` are {list(self.betas)}", hint="expected 0 or more, but less than 1"
@@ -77,6 +119,9 @@ class ScheduleOptions:
     """Updates between two checkpoints to resume from; the last update always saves one."""
     keep_checkpoints: int = 2
     """Newest checkpoints kept; the best weights are kept besides."""
+    ship: Literal["best", "last"] = "best"
+    """Which weights the bundle gets: those best on `dev`, or those of the last update. Weights
+    chosen by a split have a score on that split that flatters them."""
 
     def __post_init__(self) -> None:
         refuse_not_above(self, 0, "epochs")
