@@ -9,6 +9,8 @@ sqrt((n - 1) / n) and knows nothing of Student's t. We move the percentiles outw
 (the expanded percentile interval of Hesterberg 2015, "What Teachers Should Know About the
 Bootstrap"). Measured on simulated speakers whose WERs scatter as Beta(2, 8), 95 % intervals of
 either kind hold the truth: of 5 speakers 86 % (plain: 77 %), of 12 92 % (89 %), of 20 93 % (91 %).
+
+Two systems are compared on the same resampled sets, so that what is hard for both cancels out.
 """
 
 import math
@@ -19,6 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 _NORMAL = NormalDist()
+_FEWEST_BLOCKS = 4
+"""Of fewer blocks more than one resampled set in twenty repeats a single block."""
 
 
 class Interval(NamedTuple):
@@ -72,6 +76,119 @@ def intervals(
         low, high = np.quantile(resampled[with_length, column] / length[with_length], tails)
         found.append(Interval(float(low), float(high)))
     return found
+
+
+class PairedDifference(NamedTuple):
+    """How far two rates on the same blocks are apart; fractions, second minus first.
+
+    `p` is below 0.05 exactly where the 95 % interval leaves out zero.
+    """
+
+    difference: float
+    interval: Interval
+    p: float
+    standard_error: float
+    smallest: float
+
+
+def paired_difference(
+    errors: NDArray[np.integer],
+    lengths: NDArray[np.integer],
+    *,
+    replicates: int = 1000,
+    seed: int = 0,
+    confidence: float = 0.95,
+    power: float = 0.8,
+) -> PairedDifference | None:
+    """Compare two systems on the same blocks, by the symmetric bootstrap-t.
+
+    Each resampled set says how many of its own standard errors it lies from the difference of
+    the whole set (Efron & Tibshirani 1993, sec. 12.5); the interval reaches as many of ours as
+    95 % of them stay within. Percentiles alone call too many differences shown where there are
+    few speakers (see docs/log.md). Of two or three blocks too many resampled sets repeat one
+    block; there Student's t stands in.
+
+    The standard error is that of a ratio of sums (Cochran 1977, sec. 6.4). The smallest
+    difference such a set shows with the power asked for is what the interval reaches and
+    t(power) standard errors more: it supposes two systems that disagree as much from block to
+    block as these do.
+
+    Args:
+        errors: (B, 2) errors of the first and the second system in each block.
+        lengths: (B,) reference lengths.
+        replicates: How many sets are drawn.
+        seed: Of the generator.
+        confidence: Of the interval.
+        power: Share of such test sets that would show the smallest difference.
+
+    Returns:
+        None where one block, or no reference token, allows no comparison.
+
+    Example:
+        >>> errors = np.array([[9, 5], [12, 8], [7, 6], [10, 5], [8, 8]])
+        >>> found = paired_difference(errors, np.array([50, 60, 40, 50, 50]))
+        >>> f"{found.difference:.3f} {found.p:.3f} {found.smallest:.3f}"
+        '-0.056 0.071 0.081'
+    """
+    blocks, total = len(errors), int(lengths.sum())
+    if blocks < 2 or not total:
+        return None
+    gained = errors[:, 1].astype(np.int64) - errors[:, 0]
+    sign = -1 if gained.sum() < 0 else 1  # swapping the systems must draw the same sets
+    gained *= sign
+    sums = np.column_stack([gained, lengths, gained**2, gained * lengths, lengths.astype(int) ** 2])
+    farther = _studentised(sums, replicates=replicates, seed=seed)
+    ratio, error = (float(each[0]) for each in _ratio(sums.sum(axis=0)[None], blocks))
+    difference = sign * ratio
+    student = abs(difference) / error if error else math.inf
+    reach = _critical(farther, confidence, blocks) * error if error else 0.0
+    return PairedDifference(
+        difference,
+        Interval(difference - reach, difference + reach),
+        _p_of(student, farther, blocks) if difference else 1.0,
+        error,
+        reach + _student_quantile(power, blocks - 1) * error,
+    )
+
+
+def _ratio(
+    sums: NDArray[np.number], blocks: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Find the ratio y / x and its standard error from rows of sums: y, x, y², xy, x²."""
+    y, x, yy, xy, xx = sums.T.astype(np.float64)
+    ratio = y / x
+    scatter = yy - 2 * ratio * xy + ratio**2 * xx
+    scatter[scatter < 1e-9 * (yy + 1e-9)] = 0.0  # nothing but rounding
+    return ratio, np.sqrt(blocks / (blocks - 1) * scatter) / x
+
+
+def _studentised(sums: NDArray[np.integer], *, replicates: int, seed: int) -> NDArray[np.float64]:
+    """Find how many of its standard errors each resampled set lies from the whole one: (R,)."""
+    whole, whole_error = _ratio(sums.sum(axis=0)[None], len(sums))
+    resampled = _resample(sums, replicates=replicates, seed=seed)
+    ratio, error = _ratio(resampled[resampled[:, 1] > 0], len(sums))
+    # A set whose blocks all agree knows no error of its own: it is lent that of the whole.
+    error[error == 0] = whole_error[0] or 1.0
+    away: NDArray[np.float64] = np.abs(ratio - whole[0]) / error
+    return away
+
+
+def _critical(farther: NDArray[np.float64], confidence: float, blocks: int) -> float:
+    """Find how many standard errors an interval reaches, so that it agrees with `_p_of`."""
+    if blocks < _FEWEST_BLOCKS:
+        return _student_quantile((1 + confidence) / 2, blocks - 1)
+    beyond = math.ceil(round((1 - confidence) * (len(farther) + 1), 6)) - 2
+    return float(np.sort(farther)[len(farther) - 1 - beyond]) if beyond >= 0 else math.inf
+
+
+def _p_of(student: float, farther: NDArray[np.float64], blocks: int) -> float:
+    """Find how often chance alone lies as far away; never zero, for no bootstrap is sure."""
+    least = 1 / (len(farther) + 1)
+    if blocks == 2:
+        return max(least, 1 - 2 / math.pi * math.atan(student))
+    if blocks == 3:
+        return max(least, 1 - 1 / math.sqrt(1 + 2 / student**2))
+    return float((farther >= student).sum() + 1) * least
 
 
 def _resample(counts: NDArray[np.integer], *, replicates: int, seed: int) -> NDArray[np.float64]:

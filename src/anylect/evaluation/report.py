@@ -58,6 +58,8 @@ class Report:
     ser: Measure
     speakers: int
     without_speaker: int
+    unit: str
+    """What was resampled: `speaker`, `recording` or `utterance`."""
     empty_references: int
     skipped: Mapping[str, int]
     audio_seconds: float | None
@@ -67,11 +69,6 @@ class Report:
     seed: int
     spaceless: bool
     """Whether the language is written without spaces, so that the CER leads."""
-
-    @property
-    def unit(self) -> str:
-        """What was resampled: `speaker` or `utterance`."""
-        return "speaker" if self.speakers > 1 else "utterance"
 
     @property
     def rtf(self) -> float | None:
@@ -141,7 +138,7 @@ class Report:
         if self.without_speaker:
             doubts.append(
                 f"{self.without_speaker:,} utterances of unknown speakers were resampled as if "
-                "each were a speaker"
+                "each recording were a speaker"
             )
         return doubts
 
@@ -205,6 +202,7 @@ def report(
         ser=Measure("SER", "utterances", scored.wrong, scored.utterances, sentences),
         speakers=scored.speakers,
         without_speaker=scored.without_speaker,
+        unit=scored.unit,
         empty_references=scored.empty_references,
         skipped=dict(scored.skipped),
         audio_seconds=scored.audio_seconds,
