@@ -32,8 +32,9 @@ from transformers import (
 from anylect.audio.windows import WindowOptions, cut_windows
 from anylect.data.batches import pad
 from anylect.errors import BundleError, HubError
-from anylect.models import deepspeech2, spectrogram_extractor
+from anylect.models import deepspeech2, encoders, spectrogram_extractor
 from anylect.models.acoustic import Blocks
+from anylect.models.adapters import merged_weights, save_adapter
 from anylect.models.frontend import Frontend, Rows, build_frontend
 from anylect.records import Emissions, Waveform
 from anylect.text.vocabulary import Vocabulary
@@ -77,6 +78,8 @@ class CheckpointModel:
         self.extractor = extractor
         self.frontend: Frontend = build_frontend(extractor)
         self.vocabulary = vocabulary
+        self.adapter: str | None = None
+        """Language of the attention adapters that learn; they are saved besides."""
         self.windows = WindowOptions()
 
     @property
@@ -185,7 +188,9 @@ class CheckpointModel:
         """Write weights, configuration and feature extractor as `transformers` lays them out."""
         try:
             with _quiet():
-                self.module.save_pretrained(folder)
+                self.module.save_pretrained(folder, state_dict=merged_weights(self.module))
+                if self.adapter is not None:
+                    save_adapter(self.module, folder, language=self.adapter)
                 self.extractor.save_pretrained(folder)
         except SafetensorError as error:
             raise OSError(f"{folder}: {error}") from error
@@ -250,10 +255,12 @@ def load_pretrained(
         vocabulary: What the new head shall write.
         configure: Given the architecture's configuration, to change before the model is built.
         device: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`.
-        from_config: Start from random weights of that architecture, without downloading any.
+        from_config: Start from random weights of that architecture, without downloading any;
+            encoders in `encoders.SHAPES` need no download at all.
     """
     with _quiet(), _explained(name):
-        config = AutoConfig.from_pretrained(name)
+        shaped = from_config and name in encoders.SHAPES and not Path(name).exists()
+        config = encoders.build_config(name) if shaped else AutoConfig.from_pretrained(name)
         configure(config)
         config.vocab_size = len(vocabulary)
         config.pad_token_id = vocabulary.blank
@@ -263,7 +270,9 @@ def load_pretrained(
             module = AutoModelForCTC.from_pretrained(
                 name, config=config, ignore_mismatched_sizes=True
             )
-        extractor = AutoFeatureExtractor.from_pretrained(name)
+        extractor = (
+            encoders.build_extractor(name) if shaped else AutoFeatureExtractor.from_pretrained(name)
+        )
     return CheckpointModel(module, extractor, vocabulary, device=device)
 
 
@@ -273,6 +282,8 @@ def choose_device(name: str) -> torch.device:
         if torch.cuda.is_available():
             return torch.device("cuda")
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    if name == "meta":  # shapes without weights, for dry runs
+        return torch.device(name)
     try:
         device = torch.device(name)
         torch.zeros(1, device=device).cpu()
