@@ -6,6 +6,7 @@ AnylectError
 ├── ManifestError     change a manifest or the corpus behind it
 ├── AudioError        replace or repair a recording
 ├── VocabularyError   change the transcripts, the normalizer or the vocabulary
+├── AlignmentError    give the text that was said, or the recording that says it
 ├── LanguageModelError  rebuild, repair or replace a language model
 ├── EmissionsError    repair what an acoustic model emitted, or what it is asked to spell
 ├── TrainingError     change data or options, then resume
@@ -54,6 +55,10 @@ class AudioError(AnylectError):
 
 class VocabularyError(AnylectError):
     """A text cannot be written with a vocabulary."""
+
+
+class AlignmentError(AnylectError):
+    """A text cannot be aligned to a recording."""
 
 
 class LanguageModelError(AnylectError):
