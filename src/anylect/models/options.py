@@ -14,7 +14,7 @@ class LoraOptions:
 
     rank: int = 0
     """Of each change; 0 learns the weights themselves. Needs `anylect[lora]`."""
-    alpha: float = 16.0
+    alpha: int = 16
     """The changes are scaled by `alpha / rank`."""
     dropout: float = 0.0
     """Of what goes into the changes, while training."""

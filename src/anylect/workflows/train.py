@@ -8,8 +8,9 @@ import contextlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from anylect import __version__
 from anylect.audio.load import probe
@@ -17,22 +18,26 @@ from anylect.config import load_config, refuse_below, save_config, to_mapping
 from anylect.data.manifest import manifest_checksum, read_manifest
 from anylect.errors import AudioError, ConfigError, ManifestError, TrainingError
 from anylect.hub.bundle import save_bundle
+from anylect.hub.push import Pusher, PushOptions
 from anylect.models.options import ModelOptions
 from anylect.records import Utterance
 from anylect.text.normalize import Normalizer, default_normalizer, load_normalizer
 from anylect.text.vocabulary import build_vocabulary
 from anylect.training.journal import Journal, Listener
+from anylect.training.tensorboard import TensorBoard
 from anylect.training.options import (
     AugmentationOptions,
     BatchOptions,
+    DataOptions,
     OptimizerOptions,
     ScheduleOptions,
 )
 
 if TYPE_CHECKING:
-    from anylect.training.lessons import LeftOut
+    from anylect.models.checkpoints import CheckpointModel
+    from anylect.training.lessons import LeftOut, Lesson
 
-MAY_CHANGE = ("output", "device", "threads")
+MAY_CHANGE = ("output", "device", "threads", "tensorboard", "push")
 """Settings that a resumed run may have otherwise than it began: they decide no result."""
 
 
@@ -54,11 +59,15 @@ class TrainConfig:
     """`cpu`, `cuda`, `cuda:1`, `mps`; `auto` takes the best there is."""
     threads: int | None = None
     """Of arithmetic on the CPU; by default one a core."""
+    tensorboard: bool = True
+    """Write the journal's figures as curves, too, into `tensorboard/` in the run folder."""
+    data: DataOptions = field(default_factory=DataOptions)
     model: ModelOptions = field(default_factory=ModelOptions)
     batches: BatchOptions = field(default_factory=BatchOptions)
     optimizer: OptimizerOptions = field(default_factory=OptimizerOptions)
     schedule: ScheduleOptions = field(default_factory=ScheduleOptions)
     augmentation: AugmentationOptions = field(default_factory=AugmentationOptions)
+    push: PushOptions = field(default_factory=PushOptions)
 
     def __post_init__(self) -> None:
         refuse_below(self, 0, "seed")
@@ -77,12 +86,14 @@ class TrainReport:
     best_wer: float
     seconds: float
     left_out: dict[str, int]
+    push_failures: tuple[str, ...] = ()
 
     def lines(self) -> list[str]:
         """Say it in words."""
         left_out = [f"left out: {count:,} {reason}" for reason, count in self.left_out.items()]
         return [
             *left_out,
+            *(f"not pushed on the way: {reason}" for reason in self.push_failures),
             f"best dev WER {self.best_wer:.1%} at update {self.best_update:,} of {self.updates:,} "
             f"({self.seconds:.0f} s)",
             f"bundle: {self.bundle}",
@@ -107,20 +118,27 @@ def train(
     from anylect.models.build import build_model
     from anylect.training.feed import Feed
     from anylect.training.lessons import make_lessons
+    from anylect.training.selection import within_limits
     from anylect.training.loop import Training
     from anylect.training.threads import use_threads
     from anylect.training.validation import Validation
 
     use_threads(config.threads)
-    utterances, dev = _read_split(config, "train"), _read_split(config, "dev")
-    normalizer = _choose_normalizer(config, utterances)
+    utterances, dev = read_learnt(config), read_splits(config, config.data.dev)
+    normalizer = choose_normalizer(config, utterances)
     vocabulary = build_vocabulary(normalizer(utterance.text) for utterance in utterances)
     model = build_model(config.model, vocabulary, device=config.device, seed=config.seed)
-    lessons, left_out = make_lessons(utterances, normalizer, model)
+    lessons, left_out = within_limits(*make_lessons(utterances, normalizer, model), config.data)
     if not lessons:
         raise _nothing_to_learn(config, left_out)
     _open_run(config, resume=resume)
-    journal = Journal(config.output / "journal.jsonl", listeners)
+    save = partial(_save, config, model, normalizer)
+    pusher = (
+        Pusher(config.push, config.output, partial(save, lessons))
+        if config.push.repository
+        else None
+    )
+    journal = Journal(config.output / "journal.jsonl", [*listeners, *_watchers(config, pusher)])
     for each in left_out:
         journal.write("left_out", id=each.utterance.id, reason=each.reason, detail=each.detail)
     training = Training(
@@ -140,21 +158,68 @@ def train(
     )
     outcome = training.run(config.output / "checkpoints", resume=resume)
     heard = [each for each in lessons if each.utterance.id not in training.unreadable]
+    bundle = save(
+        heard,
+        config.output / "bundle",
+        dev_wer=outcome.best_wer,
+        updates=outcome.best_update,
+        seconds=round(outcome.seconds, 1),
+    )
+    if pusher is not None:
+        pusher.finish(bundle)
+    reasons = [each.reason for each in left_out] + ["unreadable"] * (len(lessons) - len(heard))
+    return TrainReport(
+        bundle=bundle,
+        left_out=dict(Counter(reasons)),
+        push_failures=tuple(pusher.failures) if pusher else (),
+        **vars(outcome),
+    )
+
+
+def _save(
+    config: TrainConfig,
+    model: "CheckpointModel",
+    normalizer: Normalizer,
+    lessons: "Sequence[Lesson]",
+    folder: Path,
+    **figures: Any,  # noqa: ANN401  JSON values
+) -> Path:
+    """Write a bundle with what is known of its training."""
     evidence = {
         "anylect": __version__,
-        "train_utterances": len(heard),
-        "train_hours": round(sum(each.utterance.duration or 0.0 for each in heard) / 3600, 3),
-        "dev_wer": outcome.best_wer,
-        "updates": outcome.best_update,
-        "seconds": round(outcome.seconds, 1),
+        "train_utterances": len(lessons),
+        "train_hours": round(sum(each.utterance.duration or 0.0 for each in lessons) / 3600, 3),
+        **figures,
         "manifest_sha256": manifest_checksum(config.manifest),
         "config": to_mapping(config),
     }
-    bundle = save_bundle(
-        config.output / "bundle", model=model, normalizer=normalizer, evidence=evidence
+    return save_bundle(folder, model=model, normalizer=normalizer, evidence=evidence)
+
+
+def _watchers(config: TrainConfig, pusher: Pusher | None) -> list[Listener]:
+    """Return who listens to the journal besides the caller's listeners."""
+    boards: list[Listener] = (
+        [TensorBoard(config.output / "tensorboard")] if config.tensorboard else []
     )
-    reasons = [each.reason for each in left_out] + ["unreadable"] * (len(lessons) - len(heard))
-    return TrainReport(bundle=bundle, left_out=dict(Counter(reasons)), **vars(outcome))
+    return [*boards, *([pusher] if pusher else [])]
+
+
+def read_learnt(config: TrainConfig) -> list[Utterance]:
+    """Read what is to be learnt from, as many utterances as asked for.
+
+    Raises:
+        ManifestError: When a split is missing or none of its recordings can be read.
+    """
+    return read_splits(config, config.data.train)[: config.data.train_utterances]
+
+
+def read_splits(config: TrainConfig, splits: Sequence[str]) -> list[Utterance]:
+    """Read splits one after the other.
+
+    Raises:
+        ManifestError: When a split is missing or none of its recordings can be read.
+    """
+    return [utterance for split in splits for utterance in _read_split(config, split)]
 
 
 def _read_split(config: TrainConfig, split: str) -> list[Utterance]:
@@ -190,7 +255,8 @@ def _nothing_to_learn(config: TrainConfig, left_out: "Sequence[LeftOut]") -> Tra
     )
 
 
-def _choose_normalizer(config: TrainConfig, utterances: Sequence[Utterance]) -> Normalizer:
+def choose_normalizer(config: TrainConfig, utterances: Sequence[Utterance]) -> Normalizer:
+    """Return the normalizer asked for, or that of the language most utterances have."""
     if config.normalizer is not None:
         return load_normalizer(config.normalizer)
     if config.language is not None:
