@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from anylect.errors import ManifestError
-from anylect.evaluation.bootstrap import paired_difference
+from anylect.evaluation.bootstrap import _student_outside, paired_difference
 from anylect.evaluation.comparison import compare, p_text
 from anylect.evaluation.error_rate import align
 from anylect.evaluation.matched_pairs import matched_pairs, segments
@@ -73,7 +73,7 @@ def share_shown(number: int, *, gain: float, trials: int, seed: int) -> float:
     return shown / trials
 
 
-@pytest.mark.parametrize("number", [6, 20])
+@pytest.mark.parametrize("number", [4, 20])
 def test_equal_systems_are_told_apart_no_more_than_once_in_twenty(number: int) -> None:
     # Two standard errors of 300 trials are 2.5 percentage points.
     assert 0.005 <= share_shown(number, gain=0.0, trials=300, seed=1) <= 0.075
@@ -102,7 +102,7 @@ def test_p_is_small_exactly_where_the_interval_leaves_out_zero(
     table = np.array(rows)
     found = paired_difference(table[:, :2], table[:, 2], replicates=replicates)
     assert found is not None
-    if len(rows) > 3 and found.standard_error:  # below, p cannot fall under 1 / (replicates + 1)
+    if found.standard_error and replicates > 19:
         away = max(found.interval.low, -found.interval.high)
         assert (found.p < 0.05) == (away > 1e-12)
 
@@ -122,18 +122,21 @@ def test_swapping_two_systems_turns_the_sign_and_nothing_else(
 
 
 @pytest.mark.parametrize(
-    ("blocks", "p"),
-    [  # Student's t as tabulated: 12.706 and 4.303 standard errors are 5 %
-        ([(0, 10), (0, 12)], 0.0577),
-        ([(0, 10), (0, 12), (0, 14)], 0.0093),
-    ],
+    ("student", "freedom", "p"),
+    [(12.706, 1, 0.05), (4.303, 2, 0.05), (3.182, 3, 0.05), (2.776, 4, 0.05), (4.604, 4, 0.01)],
 )
-def test_of_two_or_three_speakers_students_t_decides(
-    blocks: list[tuple[int, int]], p: float
-) -> None:
-    found = paired_difference(np.array(blocks), np.full(len(blocks), 100))
+def test_students_tails_are_those_of_the_tables(student: float, freedom: int, p: float) -> None:
+    assert _student_outside(student, freedom) == pytest.approx(p, rel=1e-3)
+
+
+def test_of_few_speakers_students_t_decides() -> None:
+    gained, words = np.array([10, 12, 14]), np.full(3, 100)
+    found = paired_difference(np.column_stack([np.zeros(3, int), gained]), words)
     assert found is not None
-    assert found.p == pytest.approx(p, abs=1e-3)
+    error = np.std(gained, ddof=1) / np.sqrt(3) / 100
+    assert found.standard_error == pytest.approx(error)
+    assert found.p == pytest.approx(_student_outside(0.12 / error, 2))
+    assert found.interval == pytest.approx((0.12 - 4.303 * error, 0.12 + 4.303 * error), rel=1e-3)
 
 
 @pytest.mark.parametrize("errors", [[(1, 2)], []])
