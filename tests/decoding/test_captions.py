@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anylect.decoding.captions import CaptionOptions, group_words, write_hypothesis
+from anylect.decoding.captions import CaptionOptions, Origin, group_words, write_hypothesis
 from anylect.records import Hypothesis, Word
 
 WORDS = (
@@ -36,7 +36,7 @@ def test_each_form_is_written_by_its_rules(form: str, expected: str) -> None:
 
 
 def test_json_keeps_every_word_with_its_time() -> None:
-    record = json.loads(write_hypothesis(HYPOTHESIS, form="json", audio="a.wav"))
+    record = json.loads(write_hypothesis(HYPOTHESIS, form="json", origin=Origin(audio="a.wav")))
     assert record["audio"] == "a.wav"
     assert record["text"] == HYPOTHESIS.text
     assert record["words"][1] == {"text": "vipi", "start": 1.0, "end": 1.25, "confidence": 0.5}

@@ -19,6 +19,7 @@ COMMANDS = {
     "train": "Fine-tune or train a recogniser.",
     "evaluate": "Score a bundle on a manifest: WER and CER with intervals.",
     "transcribe": "Write down what recordings say.",
+    "align": "Find when the words of a transcript were said.",
     "lm": "Build, measure, check and change n-gram language models.",
 }
 """Name and help of every command; `anylect.cli.<name>` holds its `command`."""

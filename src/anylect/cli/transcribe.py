@@ -15,10 +15,10 @@ from anylect.config import load_config
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["text", "json", "srt", "vtt"]),
+    type=click.Choice(["text", "json", "srt", "vtt", "textgrid", "eaf"]),
     default="text",
     show_default=True,
-    help="What a transcript looks like; JSON has the time of every word.",
+    help="What a transcript looks like; JSON, Praat's TextGrid and ELAN's EAF time every word.",
 )
 @click.option(
     "-o",

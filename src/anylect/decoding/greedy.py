@@ -7,11 +7,12 @@ piece by piece, so that a recording of any length is decoded in the memory of on
 
 import itertools
 import unicodedata
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from anylect.decoding.edges import move_within
 from anylect.records import Emissions, Hypothesis, Word
 from anylect.text.vocabulary import Vocabulary
 
@@ -67,22 +68,10 @@ class GreedyStream:
         """Close the last word and return everything heard."""
         self._close_word()
         text = (" " if self.spaced else "").join(self._texts)
-        return Hypothesis(" ".join(text.split()), self._within_the_recording(), self._score)
-
-    def _within_the_recording(self) -> tuple[Word, ...]:
-        """Move what was heard in the silence around a recording to its first or last frame."""
-        lead = max(0.0, -(self._began or 0.0))
-        if not lead:
-            return tuple(self._words)
-        end = max(self._ended - lead, self._step)
-        return tuple(
-            replace(
-                word,
-                start=min(max(word.start, 0.0), end - self._step),
-                end=max(min(word.end, end), self._step),
-            )
-            for word in self._words
+        words = move_within(
+            tuple(self._words), began=self._began or 0.0, ended=self._ended, frame=self._step
         )
+        return Hypothesis(" ".join(text.split()), words, self._score)
 
     def _prolong(self, token: int, end: float, probability: float) -> None:
         # A run that crosses the border of two pieces is one token, not two.

@@ -5,12 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from anylect.decoding.captions import CaptionOptions, write_hypothesis
+from anylect.audio.load import probe
+from anylect.decoding.captions import SUFFIXES, CaptionOptions, Origin, write_hypothesis
 from anylect.errors import AnylectError, AudioError, ConfigError
 from anylect.recognizer import Recognizer
 from anylect.workflows.folders import make_folder
-
-SUFFIXES = {"text": ".txt", "json": ".json", "srt": ".srt", "vtt": ".vtt"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,7 +20,7 @@ class TranscribeConfig:
     """A folder that `anylect train` wrote."""
     recordings: tuple[Path, ...]
     """Audio or video files of any length."""
-    form: Literal["text", "json", "srt", "vtt"] = "text"
+    form: Literal["text", "json", "srt", "vtt", "textgrid", "eaf"] = "text"
     """What a transcript looks like."""
     output: Path | None = None
     """Folder for one file a recording; by default everything is returned only."""
@@ -56,9 +55,13 @@ def transcribe(config: TranscribeConfig) -> Iterator[Transcript]:
         except AudioError as error:
             yield Transcript(recording=recording, error=error)
             continue
-        written = write_hypothesis(
-            hypothesis, form=config.form, audio=str(recording), options=captions
+        timed = config.form in ("textgrid", "eaf")
+        origin = Origin(
+            audio=str(recording),
+            duration=probe(recording).duration if timed else None,
+            folder=config.output,
         )
+        written = write_hypothesis(hypothesis, form=config.form, origin=origin, options=captions)
         yield Transcript(
             recording=recording,
             written=written,
