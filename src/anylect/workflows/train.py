@@ -24,7 +24,6 @@ from anylect.records import Utterance
 from anylect.text.normalize import Normalizer, default_normalizer, load_normalizer
 from anylect.text.vocabulary import build_vocabulary
 from anylect.training.journal import Journal, Listener
-from anylect.training.tensorboard import TensorBoard
 from anylect.training.options import (
     AugmentationOptions,
     BatchOptions,
@@ -32,6 +31,7 @@ from anylect.training.options import (
     OptimizerOptions,
     ScheduleOptions,
 )
+from anylect.training.tensorboard import TensorBoard
 
 if TYPE_CHECKING:
     from anylect.models.checkpoints import CheckpointModel
@@ -118,8 +118,8 @@ def train(
     from anylect.models.build import build_model
     from anylect.training.feed import Feed
     from anylect.training.lessons import make_lessons
-    from anylect.training.selection import within_limits
     from anylect.training.loop import Training
+    from anylect.training.selection import within_limits
     from anylect.training.threads import use_threads
     from anylect.training.validation import Validation
 
