@@ -2,50 +2,76 @@
 
 Stands between loading and features, in training only. Everything random is drawn from the
 generator passed in, so the same seed gives the same audio. All of it is off unless asked for.
+What is done to a waveform stands in `rooms`, `noise`, `channels` and `codecs`.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
-import soxr  # type: ignore[import-untyped]  # ships no types
 from numpy.typing import NDArray
 
+from anylect.audio.channels import (
+    change_microphone,
+    change_speed,
+    clip,
+    lose_packets,
+    telephone,
+)
+from anylect.audio.codecs import parse_codec, through_codec
+from anylect.audio.noise import add_noise, coloured_noise, draw_noise
+from anylect.audio.rooms import add_room, decaying_response, draw_far_field
+from anylect.audio.sounds import open_sounds
+from anylect.config import refuse_below
 from anylect.errors import ConfigError
 from anylect.records import Waveform
 
-Samples = NDArray[np.float32]
-"""(S,), mono."""
 Features = NDArray[np.float32]
 """(T, F)."""
 
-_TELEPHONE_HZ = (300.0, 3_400.0)
-"""The band of analogue telephony (ITU-T G.712)."""
-_EDGE = 0.2
-"""Share of a corner frequency over which a band fades out."""
-_ROOM_SECONDS = (0.15, 0.6)
-"""Reverberation times (60 dB) of small and middling rooms."""
-_DIRECT_SHARE = (0.5, 0.9)
-"""Of a room's energy, what arrives directly."""
+_STEEPEST = 2.0
+"""Of generated noise: brown."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class AugmentOptions:
-    """What a waveform goes through, in this order."""
+    """What a waveform goes through, in this order; a probability of zero leaves a step out."""
 
     speeds: tuple[float, ...] = (1.0,)
     """Drawn anew for every utterance; 0.9, 1.0, 1.1 are usual (Ko et al. 2015). Changes
     duration and pitch together, as a tape does."""
     room_probability: float = 0.0
-    """Of a simulated room: decaying noise as impulse response, same level as before."""
+    """Of a room: same level as before, the direct sound where it was."""
+    rooms_folder: Path | None = None
+    """Measured impulse responses; by default decaying noise stands for them."""
+    far_field_probability: float = 0.0
+    """Of a microphone across a simulated room, where the voice is weaker than its echoes."""
+    far_field_m: tuple[float, float] = (1.0, 4.0)
+    """Metres from mouth to microphone."""
+    far_field_rt60_seconds: tuple[float, float] = (0.2, 0.8)
+    """Reverberation time of those rooms."""
     microphone_db: float = 0.0
     """Standard deviation, octave by octave, of a random microphone's response; 4 is fair."""
-    telephone_probability: float = 0.0
-    """Of a telephone's band, 300 to 3,400 Hz."""
     noise_probability: float = 0.0
-    """Of steady noise of a random colour between white and brown."""
+    """Of noise: steady, of a random colour between white and brown, or from a folder."""
+    noise_folder: Path | None = None
+    """Recordings of noise, in it or in folders below; a stretch of one is drawn each time."""
     noise_snr_db: tuple[float, float] = (10.0, 30.0)
-    """Speech over noise, drawn evenly between these."""
+    """Active speech over noise, drawn evenly between these."""
+    clipping_probability: float = 0.0
+    """Of an overdriven recording."""
+    clipping_headroom_db: tuple[float, float] = (0.0, 10.0)
+    """From the speech's active level up to where it is cut off."""
+    telephone_probability: float = 0.0
+    """Of a fixed line: 300 to 3,400 Hz, 8 kHz, μ-law."""
+    codec_probability: float = 0.0
+    """Of one of the codecs, each as likely as the others."""
+    codecs: tuple[str, ...] = ("gsm 13", "amr 12.2", "opus 12", "mp3 16")
+    """Names and thousand bits a second; `gsm`, `amr`, `opus` and `mp3` there are."""
+    packet_loss_probability: float = 0.0
+    """Of a call that loses packets of 20 ms in bursts."""
+    packet_loss_percent: tuple[float, float] = (2.0, 20.0)
+    """Of packets lost, drawn evenly between these."""
     gain_db: tuple[float, float] = (0.0, 0.0)
     """Drawn evenly between these; without effect on models that normalize."""
 
@@ -55,17 +81,59 @@ class AugmentOptions:
                 raise ConfigError(f"a speed is {speed}", hint="expected 0.25 to 4.0, e.g. 0.9")
         if not self.speeds:
             raise ConfigError("`speeds` is empty", hint="`speeds = [1.0]` leaves them as they are")
-        for name in ("room_probability", "telephone_probability", "noise_probability"):
+        if not self.codecs and self.codec_probability:
+            raise ConfigError("`codecs` is empty", hint='e.g. `codecs = ["opus 12"]`')
+        for name in _PROBABILITIES:
             if not 0 <= getattr(self, name) <= 1:
                 raise ConfigError(f"`{name}` is {getattr(self, name)}", hint="expected 0 to 1")
-        if self.microphone_db < 0:
-            raise ConfigError(f"`microphone_db` is {self.microphone_db}", hint="expected 0 or more")
-        for name in ("noise_snr_db", "gain_db"):
-            low, high = getattr(self, name)
-            if low > high:
-                raise ConfigError(
-                    f"`{name}` is [{low}, {high}]", hint="the lower bound comes first"
-                )
+        refuse_below(self, 0, "microphone_db")
+        for name, bounds in _RANGES.items():
+            _refuse_outside(name, getattr(self, name), bounds)
+
+
+def _refuse_outside(name: str, given: tuple[float, float], bounds: tuple[float, float]) -> None:
+    (low, high), (lowest, highest) = given, bounds
+    if low > high:
+        raise ConfigError(f"`{name}` is [{low}, {high}]", hint="the lower bound comes first")
+    if not (lowest <= low and high <= highest):
+        raise ConfigError(
+            f"`{name}` is [{low}, {high}]", hint=f"expected {lowest:g} to {highest:g}"
+        )
+
+
+_PROBABILITIES = (
+    "room_probability",
+    "far_field_probability",
+    "noise_probability",
+    "clipping_probability",
+    "telephone_probability",
+    "codec_probability",
+    "packet_loss_probability",
+)
+_RANGES = {
+    "far_field_m": (0.2, 7.0),
+    "far_field_rt60_seconds": (0.1, 1.5),
+    "noise_snr_db": (-50.0, 100.0),
+    "clipping_headroom_db": (-20.0, 40.0),
+    "packet_loss_percent": (0.0, 90.0),
+    "gain_db": (-100.0, 100.0),
+}
+"""Lowest and highest that makes sense."""
+
+ROBUST = AugmentOptions(
+    speeds=(0.9, 1.0, 1.1),
+    room_probability=0.2,
+    far_field_probability=0.1,
+    microphone_db=3.0,
+    noise_probability=0.4,
+    noise_snr_db=(5.0, 30.0),
+    clipping_probability=0.05,
+    telephone_probability=0.1,
+    codec_probability=0.15,
+    packet_loss_probability=0.05,
+)
+"""A bit of everything, for a recogniser that shall work anywhere; about two in five utterances
+stay free of all but speed and microphone."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,10 +164,26 @@ class SpecAugmentOptions:
             )
 
 
+def check_sources(options: AugmentOptions) -> None:
+    """Raise what would otherwise be raised in the midst of training: a codec or folder not there.
+
+    Raises:
+        ConfigError: For a folder that is missing or empty, or a codec that cannot be had.
+        AudioError: For a recording in a folder that cannot be read.
+    """
+    if options.noise_probability and options.noise_folder is not None:
+        open_sounds(options.noise_folder)
+    if options.room_probability and options.rooms_folder is not None:
+        open_sounds(options.rooms_folder)
+    if options.codec_probability:
+        for name in options.codecs:
+            parse_codec(name)
+
+
 def augment_waveform(
     waveform: Waveform, options: AugmentOptions, generator: np.random.Generator
 ) -> Waveform:
-    """Vary speed, room, band, noise and gain of a waveform, as far as the options ask for it.
+    """Vary speed, room, noise, line and gain of a waveform, as far as the options ask for it.
 
     Example:
         >>> waveform = Waveform(np.ones(16_000, np.float32), 16_000)
@@ -107,114 +191,80 @@ def augment_waveform(
         >>> augment_waveform(waveform, faster, np.random.default_rng(0)).duration
         0.8
     """
-    samples, sample_rate = waveform.samples, waveform.sample_rate
-    if not len(samples):
+    if not len(waveform.samples):
         return waveform
     speed = options.speeds[generator.integers(len(options.speeds))]
     if speed != 1.0:
-        samples = change_speed(samples, speed)
-    if generator.random() < options.room_probability:
-        samples = add_room(samples, sample_rate, generator)
-    if options.microphone_db:
-        samples = change_microphone(
-            samples, sample_rate, generator, deviation_db=options.microphone_db
-        )
-    if generator.random() < options.telephone_probability:
-        samples = limit_band(samples, sample_rate, band_hz=_TELEPHONE_HZ)
-    if generator.random() < options.noise_probability:
-        snr_db = generator.uniform(*options.noise_snr_db)
-        samples = add_noise(samples, coloured_noise(len(samples), generator), snr_db=snr_db)
+        waveform = change_speed(waveform, speed=speed)
+    for step in (_place, _record, _send):
+        waveform = step(waveform, options, generator)
     gain_db = generator.uniform(*options.gain_db)
     if gain_db:
-        samples = samples * np.float32(10 ** (gain_db / 20))
-    return Waveform(samples, sample_rate)
+        gain = np.float32(10 ** (gain_db / 20))
+        waveform = Waveform(waveform.samples * gain, waveform.sample_rate)
+    return waveform
 
 
-def change_speed(samples: Samples, speed: float) -> Samples:
-    """Play faster (above 1.0) or slower, pitch and all, by resampling."""
-    changed: Samples = soxr.resample(samples, speed, 1.0, quality="MQ")
-    return changed
+def _place(waveform: Waveform, options: AugmentOptions, generator: np.random.Generator) -> Waveform:
+    """Put the speech into a room, near or far; never both, as nobody is in two rooms."""
+    rate = waveform.sample_rate
+    if _happens(options.room_probability, generator):
+        if options.rooms_folder is None:
+            return add_room(waveform, decaying_response(generator, sample_rate=rate))
+        sounds = open_sounds(options.rooms_folder)
+        return add_room(waveform, sounds.draw_response(generator, sample_rate=rate))
+    if _happens(options.far_field_probability, generator):
+        return draw_far_field(
+            waveform,
+            generator,
+            distance_m=options.far_field_m,
+            rt60_seconds=options.far_field_rt60_seconds,
+        )
+    return waveform
 
 
-def add_noise(samples: Samples, noise: Samples, *, snr_db: float) -> Samples:
-    """Add noise so that the samples' mean power stands `snr_db` above the noise's.
-
-    Args:
-        samples: (S,); silence stays silence, for no noise has a finite ratio to it.
-        noise: (S,) of any level.
-        snr_db: Signal-to-noise ratio, decibels.
-    """
-    power, noise_power = _power(samples), _power(noise)
-    if not power or not noise_power:
-        return samples
-    scale = np.sqrt(power / noise_power / 10 ** (snr_db / 10))
-    return samples + noise * np.float32(scale)
-
-
-def coloured_noise(size: int, generator: np.random.Generator) -> Samples:
-    """Draw noise whose power falls with frequency as f^-c, c drawn from 0 (white) to 2 (brown)."""
-    exponent = generator.uniform(0.0, 2.0)
-    length = _fast_length(size)
-    spectrum = np.fft.rfft(generator.standard_normal(length, dtype=np.float32))
-    falls = np.arange(1, len(spectrum) + 1, dtype=np.float32) ** np.float32(-exponent / 2)
-    return np.fft.irfft(spectrum * falls, length)[:size].astype(np.float32, copy=False)
+def _record(
+    waveform: Waveform, options: AugmentOptions, generator: np.random.Generator
+) -> Waveform:
+    """Record it, with another microphone, noise, and the level set too high."""
+    if options.microphone_db:
+        waveform = change_microphone(waveform, generator, deviation_db=options.microphone_db)
+    if _happens(options.noise_probability, generator):
+        snr_db = generator.uniform(*options.noise_snr_db)
+        noise = _draw_noise(waveform, options, generator)
+        waveform = add_noise(waveform, noise, snr_db=snr_db)
+    if _happens(options.clipping_probability, generator):
+        headroom_db = generator.uniform(*options.clipping_headroom_db)
+        waveform = clip(waveform, headroom_db=headroom_db)
+    return waveform
 
 
-def add_room(samples: Samples, sample_rate: int, generator: np.random.Generator) -> Samples:
-    """Let the samples sound in a room: white noise decaying by 60 dB, behind the direct sound.
-
-    The oldest model of late reverberation (Moorer 1979); length and mean power stay.
-    """
-    seconds = generator.uniform(*_ROOM_SECONDS)
-    size = round(seconds * sample_rate)
-    decay = np.exp(np.linspace(0.0, -np.log(1000.0), size)).astype(np.float32)
-    response = generator.standard_normal(size, dtype=np.float32) * decay
-    direct = generator.uniform(*_DIRECT_SHARE)
-    response *= np.float32(np.sqrt((1 - direct) / direct / np.square(response).sum()))
-    response[0] = 1.0
-    length = _fast_length(len(samples) + size)
-    product = np.fft.rfft(samples, length) * np.fft.rfft(response, length)
-    return _same_power(np.fft.irfft(product, length)[: len(samples)], samples)
+def _draw_noise(
+    waveform: Waveform, options: AugmentOptions, generator: np.random.Generator
+) -> NDArray[np.float32]:
+    size, rate = len(waveform.samples), waveform.sample_rate
+    if options.noise_folder is not None:
+        return draw_noise(open_sounds(options.noise_folder), size, generator, sample_rate=rate)
+    exponent = generator.uniform(0.0, _STEEPEST)
+    return coloured_noise(size, generator, sample_rate=rate, exponent=exponent)
 
 
-def limit_band(samples: Samples, sample_rate: int, *, band_hz: tuple[float, float]) -> Samples:
-    """Remove what lies outside a band, with soft edges; length and mean power stay."""
-    low, high = band_hz
-
-    def shape(hz: NDArray[np.float64]) -> NDArray[np.float64]:
-        rising = np.clip((hz / low - 1) / _EDGE + 1, 0, 1)
-        falling = np.clip((1 - hz / high) / _EDGE + 1, 0, 1)
-        return np.minimum(rising, falling)
-
-    return _filtered(samples, sample_rate, shape)
-
-
-def change_microphone(
-    samples: Samples, sample_rate: int, generator: np.random.Generator, *, deviation_db: float
-) -> Samples:
-    """Colour the samples as another microphone would; length and mean power stay.
-
-    The response is drawn in decibels at every octave from 62.5 Hz and straight between them.
-    """
-    octaves = np.arange(np.log2(62.5), np.log2(sample_rate / 2) + 1)
-    response_db = generator.normal(0.0, deviation_db, len(octaves))
-
-    def shape(hz: NDArray[np.float64]) -> NDArray[np.float64]:
-        decibels = np.interp(np.log2(np.maximum(hz, 1.0)), octaves, response_db)
-        return np.asarray(10 ** (decibels / 20))
-
-    return _filtered(samples, sample_rate, shape)
+def _send(waveform: Waveform, options: AugmentOptions, generator: np.random.Generator) -> Waveform:
+    """Send it through a line, a codec and a network that loses packets."""
+    if _happens(options.telephone_probability, generator):
+        waveform = telephone(waveform)
+    if _happens(options.codec_probability, generator):
+        codec, kbps = parse_codec(options.codecs[generator.integers(len(options.codecs))])
+        waveform = through_codec(waveform, codec=codec, kbps=kbps)
+    if _happens(options.packet_loss_probability, generator):
+        percent = generator.uniform(*options.packet_loss_percent)
+        waveform = lose_packets(waveform, generator, share=percent / 100)
+    return waveform
 
 
-def _filtered(
-    samples: Samples, sample_rate: int, shape: Callable[[NDArray[np.float64]], NDArray[np.float64]]
-) -> Samples:
-    """Multiply the spectrum by `shape` of its frequencies in hertz."""
-    length = _fast_length(len(samples))
-    spectrum = np.fft.rfft(samples, length)
-    hz = np.arange(len(spectrum)) * sample_rate / length
-    filtered = np.fft.irfft(spectrum * shape(hz).astype(np.float32), length)
-    return _same_power(filtered[: len(samples)], samples)
+def _happens(probability: float, generator: np.random.Generator) -> bool:
+    # Nothing is drawn for what is off, so that a new kind does not change what others draw.
+    return bool(probability) and bool(generator.random() < probability)
 
 
 def mask_features(
@@ -253,20 +303,3 @@ def _draw_stretch(size: int, longest: int, generator: np.random.Generator) -> tu
     length = int(generator.integers(longest, endpoint=True))
     first = int(generator.integers(size - length, endpoint=True))
     return first, first + length
-
-
-def _power(samples: Samples) -> float:
-    return float(np.dot(samples, samples)) / max(1, len(samples))
-
-
-def _same_power(changed: NDArray[np.floating], samples: Samples) -> Samples:
-    power = _power(changed.astype(np.float32, copy=False))
-    scale = np.sqrt(_power(samples) / power) if power else 1.0
-    return (changed * scale).astype(np.float32)
-
-
-def _fast_length(size: int) -> int:
-    """Return a length at or above `size` that is quick to transform: 2^k, 3 · 2^k or 5 · 2^k."""
-    power = 1 << max(0, size - 1).bit_length()
-    fitting = [length for length in (power * 5 // 8, power * 3 // 4) if length >= size]
-    return min([*fitting, max(power, 2)])
