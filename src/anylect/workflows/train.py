@@ -130,7 +130,7 @@ def train(
     model = build_model(config.model, vocabulary, device=config.device, seed=config.seed)
     lessons, left_out = within_limits(*make_lessons(utterances, normalizer, model), config.data)
     if not lessons:
-        raise _nothing_to_learn(config, left_out)
+        raise nothing_to_learn(config, left_out)
     _open_run(config, resume=resume)
     save = partial(_save, config, model, normalizer)
     pusher = (
@@ -245,7 +245,8 @@ def _read_split(config: TrainConfig, split: str) -> list[Utterance]:
     )
 
 
-def _nothing_to_learn(config: TrainConfig, left_out: "Sequence[LeftOut]") -> TrainingError:
+def nothing_to_learn(config: TrainConfig, left_out: "Sequence[LeftOut]") -> TrainingError:
+    """Build the error for a split of which no utterance can be learnt."""
     counts = Counter(each.reason for each in left_out)
     reasons = ", ".join(f"{count:,} {reason}" for reason, count in counts.items())
     return TrainingError(
