@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from anylect.evaluation.bootstrap import Interval, _student_quantile, intervals
+from anylect.evaluation.bootstrap import Interval, intervals, student_quantile
 
 Counts = NDArray[np.int64]
 
@@ -128,4 +128,4 @@ def test_replicates_without_a_reference_token_are_left_out() -> None:
 def test_students_quantiles_are_those_of_the_tables(
     probability: float, freedom: int, quantile: float
 ) -> None:
-    assert _student_quantile(probability, freedom) == pytest.approx(quantile, rel=2e-3)
+    assert student_quantile(probability, freedom) == pytest.approx(quantile, rel=2e-3)

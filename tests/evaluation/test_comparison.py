@@ -153,8 +153,7 @@ def test_a_real_gain_is_said_in_plain_words() -> None:
     assert found.sentence == (
         f"with LM is better by {-100 * paired.difference:.1f} points of WER "
         f"[{100 * low:.1f}, {100 * high:.1f}], {p_text(paired.p)}; "
-        f"this test set shows differences from {100 * paired.smallest:.1f} points on "
-        "four times in five"
+        f"such a test set shows a gain of {100 * paired.smallest:.1f} points four times in five"
     )
     assert 0 < low < -paired.difference < high
 

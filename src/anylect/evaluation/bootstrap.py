@@ -147,8 +147,15 @@ def paired_difference(
         Interval(difference - reach, difference + reach),
         _p_of(student, farther, blocks) if difference else 1.0,
         error,
-        reach + _student_quantile(power, blocks - 1) * error,
+        reach + student_quantile(power, blocks - 1) * error,
     )
+
+
+def ratio_error(errors: NDArray[np.integer], lengths: NDArray[np.integer]) -> float:
+    """Find the standard error of a pooled rate from its blocks, two or more (B,)."""
+    y, x = errors.astype(np.int64), lengths.astype(np.int64)
+    sums = np.array([[y.sum(), x.sum(), (y**2).sum(), (x * y).sum(), (x**2).sum()]])
+    return float(_ratio(sums, len(y))[1][0])
 
 
 def _ratio(
@@ -176,7 +183,7 @@ def _studentised(sums: NDArray[np.integer], *, replicates: int, seed: int) -> ND
 def _critical(farther: NDArray[np.float64], confidence: float, blocks: int) -> float:
     """Find how many standard errors an interval reaches, so that it agrees with `_p_of`."""
     if blocks < _FEWEST_BLOCKS:
-        return _student_quantile((1 + confidence) / 2, blocks - 1)
+        return student_quantile((1 + confidence) / 2, blocks - 1)
     beyond = math.ceil(round((1 - confidence) * (len(farther) + 1), 6)) - 2
     return float(np.sort(farther)[len(farther) - 1 - beyond]) if beyond >= 0 else math.inf
 
@@ -217,19 +224,20 @@ def _resample(counts: NDArray[np.integer], *, replicates: int, seed: int) -> NDA
 
 def _expanded_tails(blocks: int, confidence: float) -> tuple[float, float]:
     """Find the percentiles that stand for the confidence, given the number of blocks."""
-    student = _student_quantile((1 + confidence) / 2, blocks - 1)
+    student = student_quantile((1 + confidence) / 2, blocks - 1)
     tail = _NORMAL.cdf(-math.sqrt(blocks / (blocks - 1)) * student)
     return tail, 1 - tail
 
 
-def _student_quantile(probability: float, freedom: int) -> float:
+def student_quantile(probability: float, freedom: float) -> float:
     """Invert Student's t: exact for 1 and 2 degrees of freedom, else Abramowitz & Stegun 26.7.5.
 
     At three degrees of freedom and 97.5 % the series gives 3.179 for 3.182; it gains with more.
+    Below three, degrees of freedom that are no whole number are rounded down.
     """
-    if freedom == 1:
+    if freedom < 2:
         return math.tan(math.pi * (probability - 0.5))
-    if freedom == 2:
+    if freedom < 3:
         return (2 * probability - 1) / math.sqrt(2 * probability * (1 - probability))
     x: float = _NORMAL.inv_cdf(probability)
     terms = (

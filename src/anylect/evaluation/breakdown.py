@@ -1,19 +1,18 @@
-"""Where the errors are: by speaker, by duration, and what is taken for what.
+"""Where the errors are: by speaker, duration, accent and more, and what is taken for what.
 
-Beside the `Scoreboard`, fed with the same utterances. Memory follows the number of speakers and
-the number of confusions kept, not the number of utterances.
+Beside the `Scoreboard`, fed with the same utterances. Memory follows the number of confusions
+kept and of groups; where a group has one speaker or none, 24 bytes an utterance are kept too.
 """
 
 from bisect import bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
+from anylect.evaluation.bootstrap import Interval, intervals
 from anylect.evaluation.error_rate import Edit, ErrorCounts, align
-from anylect.evaluation.scoreboard import ScoredUtterance
-
-K = TypeVar("K")
+from anylect.evaluation.scoreboard import TRAITS, Scoreboard, ScoredUtterance
 
 DURATION_EDGES = (1.0, 2.0, 5.0, 10.0, 20.0)
 """Seconds at which a new duration bucket begins."""
@@ -64,11 +63,30 @@ class CommonestConfusions:
 
 @dataclass(frozen=True)
 class Group:
-    """Utterances that share something, and their word errors."""
+    """Utterances that share something, pooled."""
 
     name: str
-    utterances: int
-    words: ErrorCounts
+    board: Scoreboard
+
+    @property
+    def utterances(self) -> int:
+        """How many there are."""
+        return self.board.utterances
+
+    @property
+    def words(self) -> ErrorCounts:
+        """Their word errors."""
+        return self.board.words
+
+    @property
+    def characters(self) -> ErrorCounts:
+        """Their character errors."""
+        return self.board.characters
+
+    def intervals(self, *, replicates: int = 1000, seed: int = 0) -> list[Interval | None]:
+        """Give their WER, CER and SER 95 % intervals."""
+        blocks = self.board.blocks()
+        return intervals(blocks[:, :3], blocks[:, 3:], replicates=replicates, seed=seed)
 
 
 class Breakdown:
@@ -85,13 +103,22 @@ class Breakdown:
     """
 
     def __init__(
-        self, *, capacity: int = 20_000, duration_edges: Sequence[float] = DURATION_EDGES
+        self,
+        *,
+        capacity: int = 20_000,
+        duration_edges: Sequence[float] = DURATION_EDGES,
+        spaceless: bool = False,
     ) -> None:
         self.words = CommonestConfusions(capacity)
         self.characters = CommonestConfusions(capacity)
+        self.spaceless = spaceless
+        """Whether the CER ranks the groups, for words are not written apart."""
         self._edges = tuple(duration_edges)
-        self._speakers: defaultdict[str, Group] = defaultdict(_empty)
-        self._durations: defaultdict[int, Group] = defaultdict(_empty)
+        self._speakers: defaultdict[str, Scoreboard] = defaultdict(Scoreboard)
+        self._durations: defaultdict[int, Scoreboard] = defaultdict(Scoreboard)
+        self._traits: dict[str, defaultdict[str, Scoreboard]] = {
+            trait: defaultdict(Scoreboard) for trait in TRAITS
+        }
 
     def append(self, scored: ScoredUtterance) -> None:
         """Add one utterance."""
@@ -99,18 +126,39 @@ class Breakdown:
             self.words.add(scored.alignment)
             self.characters.add(align(scored.reference, scored.hypothesis))
         if scored.speaker is not None:
-            _grow(self._speakers, scored.speaker, name=scored.speaker, words=scored.words)
+            self._speakers[scored.speaker].append(scored)
         if scored.duration is not None:
-            bucket = bisect_right(self._edges, scored.duration)
-            _grow(self._durations, bucket, name=self._bucket_name(bucket), words=scored.words)
+            self._durations[bisect_right(self._edges, scored.duration)].append(scored)
+        for trait, value in scored.traits.items():
+            if trait in self._traits:
+                self._traits[trait][value].append(scored)
+
+    def rate(self, group: Group) -> ErrorCounts:
+        """Return the counts that rank a group: by word, or by character where that leads."""
+        return group.characters if self.spaceless else group.words
 
     def speakers(self) -> list[Group]:
         """Return the known speakers, worst first."""
-        return sorted(self._speakers.values(), key=lambda group: (-group.words.rate, group.name))
+        return self._ranked(self._speakers)
 
     def durations(self) -> list[Group]:
         """Return the duration buckets that have utterances, shortest first."""
-        return [self._durations[bucket] for bucket in sorted(self._durations)]
+        return [Group(self._bucket_name(at), self._durations[at]) for at in sorted(self._durations)]
+
+    def traits(self) -> dict[str, list[Group]]:
+        """Return the groups by accent, gender and so on, worst first, where there are several."""
+        return {
+            trait: self._ranked(groups) for trait, groups in self._traits.items() if len(groups) > 1
+        }
+
+    def kinds(self) -> dict[str, list[Group]]:
+        """Return all groups by what they share."""
+        found = {"speaker": self.speakers(), "duration": self.durations(), **self.traits()}
+        return {kind: groups for kind, groups in found.items() if groups}
+
+    def _ranked(self, groups: Mapping[str, Scoreboard]) -> list[Group]:
+        found = [Group(name, board) for name, board in groups.items()]
+        return sorted(found, key=lambda group: (-self.rate(group).rate, group.name))
 
     def text(self, *, number: int = 10) -> str:
         """Lay out the worst and best speakers, the durations and the commonest confusions."""
@@ -118,9 +166,13 @@ class Breakdown:
         worst = speakers[:number]
         best = speakers[max(len(worst), len(speakers) - number) :]
         sections = [
-            _section("WER of the worst speakers" if best else "WER by speaker", worst),
-            _section("WER of the best speakers", best),
-            _section("WER by duration", self.durations()),
+            self._section("of the worst speakers" if best else "by speaker", worst),
+            self._section("of the best speakers", best),
+            self._section("by duration", self.durations()),
+            *(
+                self._section(f"by {trait}", groups[:number])
+                for trait, groups in self.traits().items()
+            ),
             _confusions("Words", self.words, number),
             _confusions("Characters", self.characters, number),
         ]
@@ -131,9 +183,25 @@ class Breakdown:
         return {
             "speakers": [_group_json(group) for group in self.speakers()],
             "durations": [_group_json(group) for group in self.durations()],
+            **{
+                trait: [_group_json(group) for group in groups]
+                for trait, groups in self.traits().items()
+            },
             "words": _confusions_json(self.words, number),
             "characters": _confusions_json(self.characters, number),
         }
+
+    def _section(self, which: str, groups: Sequence[Group]) -> str:
+        if not groups:
+            return ""
+        width = max(len(group.name) for group in groups)
+        unit = "characters" if self.spaceless else "words"
+        lines = [
+            f"  {group.name.ljust(width)}  {_percent(self.rate(group))}  "
+            f"{self.rate(group).length:,} {unit} in {group.utterances:,} utterances"
+            for group in groups
+        ]
+        return "\n".join([f"{'CER' if self.spaceless else 'WER'} {which}", *lines])
 
     def _bucket_name(self, bucket: int) -> str:
         if bucket == 0:
@@ -143,29 +211,8 @@ class Breakdown:
         return f"{self._edges[bucket - 1]:g} to {self._edges[bucket]:g} s"
 
 
-def _empty() -> Group:
-    return Group("", 0, ErrorCounts())
-
-
-def _grow(groups: defaultdict[K, Group], key: K, *, name: str, words: ErrorCounts) -> None:
-    group = groups[key]
-    groups[key] = Group(name, group.utterances + 1, group.words + words)
-
-
 def _sort_key(pair: tuple[str | None, str | None]) -> tuple[str, str]:
     return pair[0] or "", pair[1] or ""
-
-
-def _section(title: str, groups: Sequence[Group]) -> str:
-    if not groups:
-        return ""
-    width = max(len(group.name) for group in groups)
-    lines = [
-        f"  {group.name.ljust(width)}  {_percent(group.words)}  "
-        f"{group.words.length:,} words in {group.utterances:,} utterances"
-        for group in groups
-    ]
-    return "\n".join([title, *lines])
 
 
 def _percent(counts: ErrorCounts) -> str:
@@ -200,6 +247,7 @@ def _group_json(group: Group) -> dict[str, Any]:
         "words": words.length,
         "errors": words.errors,
         "wer": words.rate if words.length else None,
+        "cer": group.characters.rate if group.characters.length else None,
     }
 
 

@@ -69,6 +69,7 @@ class Comparison:
     utterances: int
     differing: int
     """Utterances in which the two hypotheses are not the same."""
+    speakers: int
     blocks: int
     unit: str
     """What was resampled: `speaker`, `recording` or `utterance`."""
@@ -104,15 +105,12 @@ class Comparison:
             f"{100 * abs(paired.difference):.1f} points of {self.leading.name} "
             f"[{100 * low:.1f}, {100 * high:.1f}], {p_text(paired.p)}"
         )
-        smallest = f"from {100 * paired.smallest:.1f} points on"
+        smallest = f"{100 * paired.smallest:.1f} points four times in five"
         if self.is_shown:
-            return (
-                f"{ahead} is better by {measured}; this test set shows differences {smallest} "
-                "four times in five"
-            )
+            return f"{ahead} is better by {measured}; such a test set shows a gain of {smallest}"
         return (
-            f"no difference is shown: {ahead} is ahead by {measured}; this test set would show "
-            f"differences {smallest} four times in five"
+            f"no difference is shown: {ahead} is ahead by {measured}; such a test set would show "
+            f"a gain of {smallest}"
         )
 
     def _why_not(self) -> str:
@@ -134,14 +132,20 @@ class Comparison:
 
     def facts(self) -> list[str]:
         """Say what was compared and how."""
-        units = f"{self.blocks:,} {self.unit}s" if self.blocks != 1 else f"one {self.unit}"
         facts = [
             f"{self.utterances:,} utterances, {self.differing:,} heard differently; "
-            f"bootstrap {self.replicates} by {self.unit} ({units}), seed {self.seed}",
+            f"bootstrap {self.replicates} by {self.unit} ({self.blocks:,}), seed {self.seed}",
             f"matched pairs (MAPSSWE): {self.matched.segments:,} segments, "
             f"z {self.matched.z:+.2f}, {p_text(self.matched.p)}",
         ]
-        return [*facts, *self.notes]
+        return [*facts, *self._doubts(), *self.notes]
+
+    def _doubts(self) -> list[str]:
+        if self.speakers == 1:
+            return ["there is one speaker: this says nothing about others"]
+        if self.speakers == 0:
+            return ["no speaker is known: if any speaks twice, this is surer than it should be"]
+        return []
 
     def to_json(self) -> dict[str, Any]:
         """Return all of it as plain values; rates and differences are fractions."""
@@ -159,9 +163,10 @@ class Comparison:
             },
             "utterances": self.utterances,
             "differing": self.differing,
+            "speakers": self.speakers,
             "blocks": self.blocks,
             "bootstrap": {"replicates": self.replicates, "unit": self.unit, "seed": self.seed},
-            "notes": list(self.notes),
+            "notes": self.facts()[2:],
         }
 
 
@@ -213,6 +218,7 @@ def compare(
         matched=matched_pairs(cut),
         utterances=len(pairs),
         differing=sum(left.hypothesis != right.hypothesis for left, right in pairs),
+        speakers=len({left.speaker for left, _ in pairs} - {None}),
         blocks=len(table),
         unit=unit,
         replicates=replicates,

@@ -25,6 +25,8 @@ class Signature:
     normalizer_hash: str = ""
     decoding: str = "greedy"
     """The decoder and its settings, such as `beam 100, alpha 0.6, beta 1.2`."""
+    tokens: str = "words"
+    """What spaces set apart in the texts: `words`; `phones`, and the WER is called PER."""
 
 
 @dataclass(frozen=True)
@@ -67,8 +69,25 @@ class Report:
     signature: Signature
     replicates: int
     seed: int
-    spaceless: bool
-    """Whether the language is written without spaces, so that the CER leads."""
+    language: str | None = None
+    """BCP 47 tag."""
+
+    @property
+    def spaceless(self) -> bool:
+        """Whether the language is written without spaces, so that the CER leads."""
+        return self.signature.tokens == "words" and written_without_spaces(self.language)
+
+    @property
+    def leading(self) -> Measure:
+        """The rate to quote."""
+        return self.cer if self.spaceless else self.wer
+
+    @property
+    def measures(self) -> tuple[Measure, Measure, Measure]:
+        """All rates, the leading one first."""
+        if self.spaceless:
+            return self.cer, self.wer, self.ser
+        return self.wer, self.cer, self.ser
 
     @property
     def rtf(self) -> float | None:
@@ -80,7 +99,7 @@ class Report:
     @property
     def line(self) -> str:
         """The leading number with its signature, on one line."""
-        leading = self.cer if self.spaceless else self.wer
+        leading = self.leading
         speakers = f"{self.speakers:,}" if self.speakers else "unknown"
         facts = (
             f"{leading.unit} {leading.length:,}",
@@ -95,11 +114,8 @@ class Report:
 
     def text(self) -> str:
         """Lay the report out for a reader."""
-        order = (self.wer, self.cer, self.ser)
-        if self.spaceless:
-            order = (self.cer, self.wer, self.ser)
         columns = ("", "rate", "95 % interval", "errors", "of", "", "S", "D", "I")
-        rows = [columns, *(_row(measure) for measure in order)]
+        rows = [columns, *(_row(measure) for measure in self.measures)]
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         table = [
             "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
@@ -146,6 +162,8 @@ class Report:
         """Return all of it as plain values; rates and intervals are fractions."""
         return {
             "signature": self.line,
+            "leading": "cer" if self.spaceless else "wer",
+            "language": self.language,
             "wer": _measure_json(self.wer),
             "cer": _measure_json(self.cer),
             "ser": _measure_json(self.ser),
@@ -162,6 +180,7 @@ class Report:
                 "hash": self.signature.normalizer_hash,
             },
             "decoding": self.signature.decoding,
+            "tokens": self.signature.tokens,
             "bootstrap": {"replicates": self.replicates, "unit": self.unit, "seed": self.seed},
             "anylect": _version(),
             "notes": self.notes(),
@@ -197,7 +216,12 @@ def report(
         blocks[:, :3], blocks[:, 3:], replicates=replicates, seed=seed
     )
     return Report(
-        wer=_measure("WER", "words", scored.words, words),
+        wer=_measure(
+            "PER" if signature.tokens == "phones" else "WER",
+            signature.tokens,
+            scored.words,
+            words,
+        ),
         cer=_measure("CER", "characters", scored.characters, characters),
         ser=Measure("SER", "utterances", scored.wrong, scored.utterances, sentences),
         speakers=scored.speakers,
@@ -210,7 +234,7 @@ def report(
         signature=signature,
         replicates=replicates,
         seed=seed,
-        spaceless=written_without_spaces(language),
+        language=language,
     )
 
 
