@@ -77,9 +77,14 @@ def to_mapping(config: Any) -> dict[str, Any]:
     return plain
 
 
+def to_toml(values: Mapping[str, Any]) -> str:
+    """Write nested mappings as TOML."""
+    return tomli_w.dumps(values)
+
+
 def save_config(config: Any, path: Path) -> None:
     """Write a configuration as TOML that `load_config` reads back to an equal one."""
-    path.write_text(tomli_w.dumps(to_mapping(config)), encoding="utf-8")
+    path.write_text(to_toml(to_mapping(config)), encoding="utf-8")
 
 
 def refuse_below(options: Any, low: float, *names: str) -> None:
