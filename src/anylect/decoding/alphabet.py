@@ -10,6 +10,7 @@ import json
 import logging
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from anylect.errors import BundleError, VocabularyError
@@ -158,6 +159,23 @@ class Alphabet:
                 "alphabet: expected `labels` to be a list and `is_bpe` true or false", hint=_HINT
             )
         return cls(content["labels"], content["is_bpe"])
+
+
+def load_alphabet(path: Path) -> Alphabet:
+    """Read an `alphabet.json`.
+
+    Raises:
+        BundleError: When it is missing or broken.
+        VocabularyError: When there is no blank.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BundleError(f"{path}: cannot be read ({error})", hint=_HINT) from error
+    try:
+        return Alphabet.loads(text)
+    except (BundleError, VocabularyError) as error:
+        raise type(error)(f"{path}: {error.message}", hint=error.hint) from error
 
 
 _HINT = "restore `alphabet.json` from where it came, or write it with `Alphabet.dumps`"
