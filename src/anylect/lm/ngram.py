@@ -154,6 +154,15 @@ def unigram_log_prob(model: KernelModel, word: Integer) -> float:
 
 
 @compiled
+def unigram_log_probs(model: KernelModel, words: NDArray[np.int32]) -> NDArray[np.float32]:
+    """Return the natural log-probability of each of some words, seen alone."""
+    log_probs = np.empty(words.size, np.float32)
+    for i in range(words.size):
+        log_probs[i] = unigram_log_prob(model, words[i])
+    return log_probs
+
+
+@compiled
 def score_words(model: KernelModel, state: State, words: NDArray[np.int32]) -> NDArray[np.float64]:
     """Return the natural log-probability of each of some words in a row."""
     scores = np.empty(words.size, np.float64)
@@ -338,4 +347,5 @@ __all__ = [
     "find_words",
     "score_words",
     "unigram_log_prob",
+    "unigram_log_probs",
 ]

@@ -1,0 +1,245 @@
+"""Prefix beam search, frame by frame (Hannun et al. 2014), with words from an n-gram model.
+
+A beam is a history of whole words, the node of the word being spelled, and the token of the last
+frame. Each frame, every beam takes every token that is likely enough (`moves`); beams that arrive
+at the same place are added up; the best are kept (`pruning`). One kernel serves two searches:
+
+closed   only words of the lexicon; while a word is being spelled, its likeliest completion is
+         counted on (look-ahead); of histories after which the model cannot tell the future
+         apart, the better one stays
+open     any word; unknown ones are punished as soon as no known word begins like them; histories
+         that share the model's window of words are one. These are pyctcdecode's semantics.
+"""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anylect.compiled import Integer, compiled, inlined, lean
+from anylect.decoding.hashing import mix
+from anylect.decoding.histories import close_word, future_place
+from anylect.decoding.hotwords import BOUNDARY, follow
+from anylect.decoding.moves import list_moves
+from anylect.decoding.pruning import prune
+from anylect.decoding.rules import ANYWHERE, AT_BOUNDARY, Here, Rules, World
+from anylect.decoding.search import (
+    ACTIVE,
+    ALL_BLANK,
+    BEAMS,
+    BEST,
+    CANDIDATES,
+    FRAMES,
+    FUTURES,
+    HISTORIES,
+    LOG_SCALE,
+    MOVES,
+    STAMP,
+    UNKNOWNS,
+    WANTED,
+    Search,
+)
+from anylect.lm.ngram import advance
+
+
+@lean
+def hear(
+    search: Search, world: World, rules: Rules, log_probs: NDArray[np.float32], frame: Integer
+) -> Integer:
+    """Take in frames from `frame` on.
+
+    Args:
+        search: Changed in place.
+        world: What is known.
+        rules: What to go by.
+        log_probs: (T, V) natural logs, rows contiguous.
+        frame: The first row to take in.
+
+    Returns:
+        T, or the first row for which there may be too little room: see `search.make_room`.
+    """
+    counts = search.counts
+    if counts[BEAMS] == 0:
+        _begin(search, world)
+    while frame < log_probs.shape[0]:
+        _choose_tokens(search, rules, log_probs[frame])
+        only = search.active[0]
+        if counts[ACTIVE] == 1 and only == rules.blank and counts[ALL_BLANK]:
+            # Every beam takes the same blank: nothing changes but a constant.
+            search.totals[LOG_SCALE] += log_probs[frame, only]
+        elif _has_room(search, rules):
+            _expand(search, world, rules)
+            if counts[CANDIDATES] > 0:
+                prune(search, rules)
+            else:  # a closed search finds no way on: it sits this frame out
+                search.totals[LOG_SCALE] += log_probs[frame, only]
+        else:
+            return np.int64(frame)
+        counts[FRAMES] += 1
+        frame += 1
+    return np.int64(frame)
+
+
+@lean
+def _begin(search: Search, world: World) -> None:
+    """Start with one beam that has heard nothing."""
+    search.counts[BEAMS] = search.counts[HISTORIES] = search.counts[FUTURES] = 1
+    root, beam = search.histories[0], search.beams[0]
+    root.parent, root.node, root.future, root.frame = -1, 0, 0, 0
+    root.log_lm, root.step = 0.0, 1.0
+    for half in range(2):
+        root.state[half] = search.futures[0, half] = world.begin[half]
+    place = future_place(search, world.begin[0], world.begin[1])
+    search.future_table[place] = 1
+    beam.history, beam.node, beam.last, beam.hot = 0, 0, -1, world.begin[2]
+    beam.weight = beam.score = 1.0
+
+
+@inlined
+def _choose_tokens(search: Search, rules: Rules, log_probs: NDArray[np.float32]) -> None:
+    """Write down which tokens to look at, likeliest first, and their probabilities."""
+    active, prob, stay = search.active, search.token_prob, search.stay_prob
+    for i in range(search.counts[ACTIVE]):
+        prob[active[i]] = 0.0
+    best = 0
+    for token in range(log_probs.size):
+        if log_probs[token] > log_probs[best]:
+            best = token
+    count = 0
+    for token in range(log_probs.size):
+        if log_probs[token] >= rules.min_token or token == best:
+            count = _insert(active, count, token, log_probs, rules)
+    search.counts[ACTIVE] = count
+    for i in range(count):
+        prob[active[i]] = math.exp(log_probs[active[i]])
+    # What is likely may lead to no word of a closed search: staying is always tried.
+    stay[rules.blank] = math.exp(log_probs[rules.blank]) if rules.closed else prob[rules.blank]
+    for b in range(search.counts[BEAMS]):
+        last = search.beams[b].last
+        if last >= 0:
+            stay[last] = math.exp(log_probs[last]) if rules.closed else prob[last]
+
+
+@inlined
+def _insert(
+    active: NDArray[np.int32],
+    count: Integer,
+    token: Integer,
+    log_probs: NDArray[np.float32],
+    rules: Rules,
+) -> Integer:
+    """Insert a token where it belongs among the likeliest; return how many there are."""
+    if count == rules.max_tokens:
+        if log_probs[token] <= log_probs[active[count - 1]]:
+            return count
+        count -= 1
+    place = count
+    while place > 0 and log_probs[active[place - 1]] < log_probs[token]:
+        active[place] = active[place - 1]
+        place -= 1
+    active[place] = token
+    return count + 1
+
+
+@inlined
+def _has_room(search: Search, rules: Rules) -> bool:
+    """Say whether the worst that a frame can bring fits; note what it takes."""
+    beams, active = search.counts[BEAMS], search.counts[ACTIVE]
+    candidates = beams * (2 * active + 2)
+    histories = beams * (1 if rules.ending == AT_BOUNDARY else active + 1)
+    unknowns = 0 if rules.closed else beams * active * rules.longest
+    search.counts[WANTED] = candidates
+    search.counts[WANTED + 1] = histories
+    search.counts[WANTED + 2] = unknowns
+    return bool(
+        candidates <= search.candidates.size
+        and search.counts[HISTORIES] + histories <= search.histories.size
+        and search.counts[UNKNOWNS] + unknowns <= search.unknowns.size
+    )
+
+
+@inlined
+def _expand(search: Search, world: World, rules: Rules) -> None:
+    """Let every beam take every token; add up what arrives at the same place."""
+    candidates, table, moves = search.candidates, search.table, search.moves
+    mask = np.uint64(table.size - 1)
+    search.counts[STAMP] += 1
+    stamp = search.counts[STAMP] << 32
+    best, count = 0.0, 0
+    for b in range(search.counts[BEAMS]):
+        beam = search.beams[b]
+        here = Here(
+            np.int64(beam.history),
+            np.int64(beam.node),
+            np.int64(beam.last),
+            np.int64(beam.hot),
+            beam.weight,
+            beam.score,
+            best * rules.early_cut,
+        )
+        list_moves(search, world, rules, here)
+        for m in range(search.counts[MOVES]):
+            key, score = moves[m].key, moves[m].score
+            if score < best * rules.early_cut:
+                continue
+            place = mix(key) & mask
+            while table[place] >= stamp and candidates[table[place] - stamp].key != key:
+                place = (place + np.uint64(1)) & mask
+            if table[place] >= stamp:
+                same = candidates[table[place] - stamp]
+                score += same.score
+                same.weight += moves[m].weight
+                same.score = score
+            else:
+                table[place] = stamp + count
+                new = candidates[count]
+                new.key, new.weight, new.score = key, moves[m].weight, score
+                new.hot = moves[m].hot
+                count += 1
+            best = max(best, score)
+    search.counts[CANDIDATES] = count
+    search.totals[BEST] = best
+
+
+@compiled
+def finish(
+    search: Search, world: World, rules: Rules, end_word: Integer
+) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
+    """Close the last word of every beam and the sentence; the search itself may go on.
+
+    There has to be room for as many more histories as there are beams.
+
+    Args:
+        search: Gets new histories; its beams stay as they are.
+        world: What is known.
+        rules: What to go by.
+        end_word: Number of `</s>`; -1 not to score it.
+
+    Returns:
+        By beam: history; natural log of acoustic probability times hotwords; natural log of the
+        language model's share; whether a last word that is none had to be left out.
+    """
+    if search.counts[BEAMS] == 0:
+        _begin(search, world)
+    beams = search.counts[BEAMS]
+    history = np.empty(beams, np.int64)
+    acoustic, lm = np.empty(beams), np.empty(beams)
+    cut_short = np.zeros(beams, np.bool_)
+    for b in range(beams):
+        beam = search.beams[b]
+        history[b] = beam.history
+        acoustic[b] = math.log(beam.weight) + search.totals[LOG_SCALE]
+        acoustic[b] -= search.histories[history[b]].log_lm
+        if beam.node != 0:
+            closed = close_word(search, world, rules, history[b], np.int64(beam.node))
+            cut_short[b] = closed < 0
+            history[b] = max(closed, history[b])
+            if rules.has_hotwords and rules.ending != ANYWHERE:
+                hot = follow(world.hotwords, np.int64(beam.hot), BOUNDARY)
+                acoustic[b] += math.log(world.hotwords.earned[hot])
+        last = search.histories[history[b]]
+        lm[b] = last.log_lm
+        if rules.has_model and end_word >= 0:
+            state = (last.state[0], last.state[1])
+            lm[b] += rules.alpha * advance(world.model, state, end_word)[0]
+    return history, acoustic, lm, cut_short

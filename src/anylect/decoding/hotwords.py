@@ -1,0 +1,210 @@
+"""Phrases to favour, as one automaton over characters (Aho & Corasick 1975).
+
+A hypothesis that is spelling a phrase is credited with a share of its weight that grows with
+every character, so that the phrase survives until it is complete; what fails to become one loses
+its credit in the same step, because the credit belongs to the automaton's state and not to the
+hypothesis. Only whole phrases count: in languages with spaces a phrase begins and ends at word
+boundaries. However many phrases there are, a character costs one step.
+"""
+
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anylect.compiled import Integer, inlined, lean
+from anylect.errors import ConfigError
+
+BOUNDARY = -1
+"""Stands for the space between words, whatever the alphabet."""
+
+
+@dataclass(frozen=True)
+class Hotwords:
+    """Phrases and what each is worth, as a natural logarithm.
+
+    Example:
+        >>> Hotwords(["new york", "tbilisi"], weight=5.0).weights
+        {'new york': 5.0, 'tbilisi': 5.0}
+    """
+
+    weights: Mapping[str, float]
+
+    def __init__(self, phrases: Sequence[str] | Mapping[str, float], weight: float = 10.0) -> None:
+        """Favour phrases, all by one weight or each by its own.
+
+        Raises:
+            ConfigError: For a weight that is not finite, or an empty phrase.
+        """
+        given = dict(phrases) if isinstance(phrases, Mapping) else dict.fromkeys(phrases, weight)
+        for phrase, worth in given.items():
+            if not phrase.strip() or not np.isfinite(worth):
+                raise ConfigError(
+                    f"hotword {phrase!r} has weight {worth}",
+                    hint="a hotword is a phrase of normalized words, its weight a finite number",
+                )
+        weights = {" ".join(phrase.split()): float(worth) for phrase, worth in given.items()}
+        object.__setattr__(self, "weights", weights)
+
+    @property
+    def words(self) -> set[str]:
+        """Every word of every phrase."""
+        return {word for phrase in self.weights for word in phrase.split()}
+
+
+class KernelHotwords(NamedTuple):
+    """The automaton as kernels take it; state 0 has matched nothing."""
+
+    keys: NDArray[np.uint64]
+    """Hash table of transitions: state and letter; 0 where there is none."""
+    targets: NDArray[np.int32]
+    failure: NDArray[np.int32]
+    """(states,): the longest proper suffix that some phrase begins with."""
+    credit: NDArray[np.float64]
+    """(states,): e to what the unfinished phrases here are worth."""
+    earned: NDArray[np.float64]
+    """(states,): e to the weights of the phrases that end here."""
+
+
+def build_hotwords(hotwords: Hotwords | None, alphabet: str, *, spaced: bool) -> KernelHotwords:
+    """Make the automaton of some phrases.
+
+    Args:
+        hotwords: None makes one that favours nothing.
+        alphabet: Letters by number, as in `lexicon.Lexicon.alphabet`.
+        spaced: Whether words are parted by spaces.
+
+    Raises:
+        ConfigError: For a phrase with a character that no token writes.
+    """
+    states = _States()
+    for phrase, weight in (hotwords.weights if hotwords else {}).items():
+        states.add(_spell(phrase, alphabet, spaced=spaced), weight)
+    states.connect()
+    return states.pack()
+
+
+def find_hotwords(text: str, hotwords: Hotwords | None, *, spaced: bool) -> tuple[str, ...]:
+    """Return the phrases that stand in a text, as often as they do, in the order given."""
+    if hotwords is None:
+        return ()
+    edge = " " if spaced else ""
+    whole = f"{edge}{text}{edge}"
+    return tuple(
+        phrase
+        for phrase in hotwords.weights
+        for _ in _occurrences(f"{edge}{phrase if spaced else phrase.replace(' ', '')}{edge}", whole)
+    )
+
+
+def _occurrences(phrase: str, text: str) -> Iterator[int]:
+    place = text.find(phrase)
+    while place >= 0:
+        yield place
+        place = text.find(phrase, place + 1)
+
+
+def _spell(phrase: str, alphabet: str, *, spaced: bool) -> list[int]:
+    letters: list[int] = []
+    for character in phrase:
+        if character == " ":
+            letters.extend([BOUNDARY] if spaced else [])
+            continue
+        place = alphabet.find(character)
+        if place < 0:
+            raise ConfigError(
+                f"hotword {phrase!r}: no token writes {character!r}",
+                hint="write hotwords as the normalizer writes transcripts (case, punctuation)",
+            )
+        letters.append(place)
+    return [BOUNDARY, *letters, BOUNDARY] if spaced else letters
+
+
+class _States:
+    """The automaton while it is being built."""
+
+    def __init__(self) -> None:
+        self.children: list[dict[int, int]] = [{}]
+        self.credit = [0.0]
+        self.earned = [0.0]
+        self.failure = [0]
+
+    def add(self, letters: list[int], weight: float) -> None:
+        state = 0
+        for place, letter in enumerate(letters, start=1):
+            if letter not in self.children[state]:
+                self.children[state][letter] = len(self.children)
+                self.children.append({})
+                self.credit.append(0.0)
+                self.earned.append(0.0)
+                self.failure.append(0)
+            state = self.children[state][letter]
+            # The boundary before a phrase is no progress, the one behind it completes it.
+            share = weight * (place - 1) / (len(letters) - 1) if letters[0] == BOUNDARY else (
+                weight * place / len(letters)
+            )
+            if place == len(letters):
+                self.earned[state] += weight
+            elif abs(share) > abs(self.credit[state]):
+                self.credit[state] = share
+
+    def connect(self) -> None:
+        """Breadth first: where to go on when a phrase fails, and what that is worth."""
+        queue = deque(self.children[0].values())
+        while queue:
+            state = queue.popleft()
+            for letter, child in self.children[state].items():
+                self.failure[child] = self._step(self.failure[state], letter)
+                queue.append(child)
+            fallen = self.failure[state]
+            self.earned[state] += self.earned[fallen]
+            if not self.credit[state]:
+                self.credit[state] = self.credit[fallen]
+
+    def _step(self, state: int, letter: int) -> int:
+        while state and letter not in self.children[state]:
+            state = self.failure[state]
+        return self.children[state].get(letter, 0)
+
+    def pack(self) -> KernelHotwords:
+        room = 1 << max(3, (4 * len(self.children)).bit_length())
+        keys, targets = np.zeros(room, np.uint64), np.zeros(room, np.int32)
+        for state, children in enumerate(self.children):
+            for letter, child in children.items():
+                key = (state << 24) + letter + 2
+                place = int(_place(np.uint64(key), np.uint64(room - 1)))
+                while keys[place]:
+                    place = (place + 1) % room
+                keys[place], targets[place] = key, child
+        return KernelHotwords(
+            keys=keys,
+            targets=targets,
+            failure=np.array(self.failure, np.int32),
+            credit=np.exp(np.array(self.credit)),
+            earned=np.exp(np.array(self.earned)),
+        )
+
+
+@lean
+def follow(hotwords: KernelHotwords, state: Integer, letter: Integer) -> Integer:
+    """Return the state after one letter more, or after a boundary."""
+    mask = np.uint64(hotwords.keys.size - 1)
+    while True:
+        key = np.uint64((state << 24) + letter + 2)
+        place = _place(key, mask)
+        while hotwords.keys[place] != 0:
+            if hotwords.keys[place] == key:
+                return np.int64(hotwords.targets[place])
+            place = (place + np.uint64(1)) & mask
+        if state == 0:
+            return np.int64(0)
+        state = np.int64(hotwords.failure[state])
+
+
+@inlined
+def _place(key: np.uint64, mask: np.uint64) -> np.uint64:
+    mixed = key * np.uint64(0x9E3779B97F4A7C15)
+    return (mixed >> np.uint64(32)) & mask

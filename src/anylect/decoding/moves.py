@@ -1,0 +1,184 @@
+"""Where a beam can go in one frame: stay, end its word, spell on, or begin the next word."""
+
+import numpy as np
+
+from anylect.compiled import Integer, inlined, lean
+from anylect.decoding.hashing import pack
+from anylect.decoding.histories import close_word
+from anylect.decoding.hotwords import BOUNDARY, follow
+from anylect.decoding.lexicon import KernelLexicon
+from anylect.decoding.rules import ANYWHERE, AT_BOUNDARY, AT_MARKER, Here, Rules, World
+from anylect.decoding.search import ACTIVE, MOVES, Search
+from anylect.decoding.unknown_words import unknown_node
+
+
+@inlined
+def list_moves(search: Search, world: World, rules: Rules, here: Here) -> None:
+    """Write down where a beam can go; what scores less than `here.least` may be left out."""
+    search.counts[MOVES] = 0
+    stay, last, boundary = search.stay_prob, here.last, rules.boundary
+    if stay[rules.blank] > 0.0:
+        _stay(search, here, rules.blank, stay[rules.blank])
+    if last >= 0 and last != rules.blank and stay[last] > 0.0:
+        _stay(search, here, last, stay[last])
+    if boundary >= 0 and boundary != last and search.token_prob[boundary] > 0.0:
+        if here.node == 0:
+            _stay(search, here, boundary, search.token_prob[boundary])
+        elif rules.ending == AT_BOUNDARY:
+            _end_word(search, world, rules, here)
+    if rules.ending == AT_MARKER and here.node > 0:
+        _begin_words(search, world, rules, here)
+    _spell_on(search, world, rules, here)
+
+
+@inlined
+def _add(search: Search, key: np.uint64, weight: float, score: float, hot: Integer) -> None:
+    move = search.moves[search.counts[MOVES]]
+    move.key, move.weight, move.score, move.hot = key, weight, score, hot
+    search.counts[MOVES] += 1
+
+
+@inlined
+def _stay(search: Search, here: Here, token: Integer, prob: float) -> None:
+    """Hear a blank, a repetition or more silence between words: the text stays as it is."""
+    key = pack(here.history, here.node, token)
+    _add(search, key, here.weight * prob, here.score * prob, here.hot)
+
+
+@inlined
+def _end_word(search: Search, world: World, rules: Rules, here: Here) -> None:
+    weight, hot, credit = here.weight * search.token_prob[rules.boundary], here.hot, 1.0
+    if rules.has_hotwords:
+        hot = follow(world.hotwords, hot, BOUNDARY)
+        weight *= world.hotwords.earned[hot]
+        credit = world.hotwords.credit[hot]
+    if weight * credit * rules.best_word < here.least:
+        return  # no language model can make it better
+    history = close_word(search, world, rules, here.history, here.node)
+    if history >= 0:
+        weight *= search.histories[history].step
+        _add(search, pack(history, 0, rules.boundary), weight, weight * credit, hot)
+
+
+@inlined
+def _spell_on(search: Search, world: World, rules: Rules, here: Here) -> None:
+    """Take the edges that leave this node; in an open search, leave the lexicon too."""
+    lexicon, prob, active = world.lexicon, search.token_prob, search.counts[ACTIVE]
+    first = end = np.int64(0)
+    if here.node < world.gain.size:
+        first = np.int64(lexicon.first_edge[here.node])
+        end = np.int64(lexicon.first_edge[here.node + 1])
+    if end - first <= active:
+        for edge in range(first, end):
+            token = np.int64(lexicon.edge_token[edge])
+            if prob[token] > 0.0 and token != here.last:
+                _spell(search, world, rules, here, token, np.int64(lexicon.edge_node[edge]))
+    else:
+        for i in range(active):
+            token = np.int64(search.active[i])
+            child = _find_edge(lexicon, here.node, token)
+            if child >= 0 and token != here.last:
+                _spell(search, world, rules, here, token, child)
+    if not rules.closed:
+        hope = here.weight * prob[search.active[0]]
+        if rules.has_hotwords or hope * rules.unknown_gain >= here.least:
+            _spell_unknown(search, world, rules, here)
+
+
+@inlined
+def _find_edge(lexicon: KernelLexicon, node: Integer, token: Integer) -> Integer:
+    """Return where a token leads from a node; -1 for nowhere."""
+    if node == 0:
+        return np.int64(lexicon.root_child[token])
+    low, end = np.int64(lexicon.first_edge[node]), np.int64(lexicon.first_edge[node + 1])
+    high = end
+    while low < high:
+        middle = (low + high) >> 1
+        if lexicon.edge_token[middle] < token:
+            low = middle + 1
+        else:
+            high = middle
+    if low < end and lexicon.edge_token[low] == token:
+        return np.int64(lexicon.edge_node[low])
+    return np.int64(-1)
+
+
+@lean
+def _spell_unknown(search: Search, world: World, rules: Rules, here: Here) -> None:
+    """Take the tokens that no edge takes."""
+    lexicon = world.lexicon
+    for i in range(search.counts[ACTIVE]):
+        token = np.int64(search.active[i])
+        writes = lexicon.first_character[token] < lexicon.first_character[token + 1]
+        begins = rules.ending == AT_MARKER and here.node > 0 and lexicon.begins_word[token]
+        if not writes or begins or token == here.last:
+            continue  # blank, boundary and the like write nothing
+        if here.node < world.gain.size and _find_edge(lexicon, here.node, token) >= 0:
+            continue
+        hope = here.weight * search.token_prob[token]
+        if rules.has_hotwords or hope * rules.unknown_gain >= here.least:
+            child = unknown_node(search, world, rules, here.node, token)
+            _spell(search, world, rules, here, token, child)
+
+
+@inlined
+def _spell(
+    search: Search, world: World, rules: Rules, here: Here, token: Integer, child: Integer
+) -> None:
+    """Append a token to the word being spelled; where words end anywhere, end it as well."""
+    weight, hot, credit = here.weight * search.token_prob[token], here.hot, 1.0
+    if rules.has_hotwords:
+        lexicon = world.lexicon
+        for place in range(lexicon.first_character[token], lexicon.first_character[token + 1]):
+            hot = follow(world.hotwords, hot, np.int64(lexicon.characters[place]))
+            weight *= world.hotwords.earned[hot]
+        credit = world.hotwords.credit[hot]
+    score = weight * credit * _gain(search, world, child, credit)
+    if score >= here.least:
+        _add(search, pack(here.history, child, token), weight, score, hot)
+    if rules.ending == ANYWHERE and weight * credit * rules.best_word >= here.least:
+        history = close_word(search, world, rules, here.history, child)
+        if history >= 0:
+            weight *= search.histories[history].step
+            _add(search, pack(history, 0, token), weight, weight * credit, hot)
+
+
+@lean
+def _begin_words(search: Search, world: World, rules: Rules, here: Here) -> None:
+    """End the word being spelled with each token that begins another by itself."""
+    lexicon = world.lexicon
+    for i in range(search.counts[ACTIVE]):
+        token = np.int64(search.active[i])
+        if not lexicon.begins_word[token] or token == here.last:
+            continue
+        weight, hot, credit = here.weight * search.token_prob[token], here.hot, 1.0
+        if rules.has_hotwords:
+            hot = follow(world.hotwords, hot, BOUNDARY)
+            weight *= world.hotwords.earned[hot]
+            for place in range(
+                lexicon.first_character[token] + 1, lexicon.first_character[token + 1]
+            ):
+                hot = follow(world.hotwords, hot, np.int64(lexicon.characters[place]))
+                weight *= world.hotwords.earned[hot]
+            credit = world.hotwords.credit[hot]
+        child = np.int64(lexicon.root_child[token])
+        if weight * credit * rules.best_word < here.least or (child < 0 and rules.closed):
+            continue
+        history = close_word(search, world, rules, here.history, here.node)
+        if history < 0:
+            return
+        if child < 0:
+            child = unknown_node(search, world, rules, np.int64(0), token)
+        weight *= search.histories[history].step
+        score = weight * credit * _gain(search, world, child, credit)
+        _add(search, pack(history, child, token), weight, score, hot)
+
+
+@inlined
+def _gain(search: Search, world: World, node: Integer, credit: float) -> float:
+    """Return what is expected of an unfinished word, as a factor."""
+    if node < world.gain.size:
+        return float(world.gain[node])
+    if credit > 1.0:
+        return 1.0  # a hotword in the making is not punished for being unknown
+    return float(search.unknowns[node - world.gain.size].gain)
