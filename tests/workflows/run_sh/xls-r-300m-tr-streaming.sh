@@ -1,0 +1,34 @@
+torchrun \
+	--nproc_per_node 4 run_speech_recognition_ctc_streaming.py \
+	--dataset_name="mozilla-foundation/common_voice_17_0" \
+	--model_name_or_path="facebook/wav2vec2-xls-r-300m" \
+	--tokenizer_name_or_path="anton-l/wav2vec2-tokenizer-turkish" \
+	--dataset_config_name="tr" \
+	--train_split_name="train+validation" \
+	--eval_split_name="test" \
+	--output_dir="wav2vec2-xls-r-common_voice-tr-ft" \
+	--max_steps="5000" \
+	--per_device_train_batch_size="8" \
+	--gradient_accumulation_steps="2" \
+	--learning_rate="5e-4" \
+	--warmup_steps="500" \
+	--eval_strategy="steps" \
+	--text_column_name="sentence" \
+	--save_steps="500" \
+	--eval_steps="500" \
+	--logging_steps="1" \
+	--layerdrop="0.0" \
+	--eval_metrics wer cer \
+	--save_total_limit="1" \
+	--mask_time_prob="0.3" \
+	--mask_time_length="10" \
+	--mask_feature_prob="0.1" \
+	--mask_feature_length="64" \
+	--freeze_feature_encoder \
+	--chars_to_ignore , ? . ! - \; \: \" “ % ‘ ” � \
+	--max_duration_in_seconds="20" \
+	--shuffle_buffer_size="500" \
+	--fp16 \
+	--push_to_hub \
+	--do_train --do_eval \
+	--gradient_checkpointing
