@@ -27,9 +27,7 @@ class BatchLoss:
     """Share of frames whose likeliest token is the blank."""
 
 
-def batch_loss(
-    model: CheckpointModel, batch: Batch, *, zero_infinity: bool = True
-) -> BatchLoss:
+def batch_loss(model: CheckpointModel, batch: Batch, *, zero_infinity: bool = True) -> BatchLoss:
     """Compute the loss of one batch on the model's device.
 
     Args:
