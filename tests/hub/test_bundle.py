@@ -18,10 +18,12 @@ from transformers import (
 )
 
 from anylect.audio.load import load_waveform
+from anylect.audio.windows import WindowOptions
 from anylect.data.manifest import read_manifest
 from anylect.decoding.greedy import GreedyDecoder
 from anylect.errors import BundleError, ConfigError
 from anylect.hub.bundle import load_bundle
+from anylect.models.checkpoints import CheckpointModel
 from anylect.models.options import ModelOptions
 from anylect.workflows.train import train
 
@@ -95,6 +97,48 @@ def test_a_torn_file_is_an_error_of_ours(tiny_bundle: Path, tmp_path: Path, name
     with pytest.raises((BundleError, ConfigError)) as caught:
         load_bundle(tmp_path / "bundle", device="cpu")
     assert str(tmp_path / "bundle") in caught.value.message
+
+
+def test_windows_are_as_long_as_what_the_model_was_trained_on(
+    tiny_bundle: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(tiny_bundle, tmp_path / "bundle")
+    path = tmp_path / "bundle" / "decoding.json"
+    content = json.loads(path.read_text())
+    assert 1.0 < content["longest_heard_seconds"] < 5.0
+    for decoding, expected in (
+        ({"longest_heard_seconds": 1.0}, WindowOptions(seconds=10.0, context_seconds=2.5)),
+        ({"longest_heard_seconds": 17.5}, WindowOptions(seconds=17.5, context_seconds=3.0)),
+        ({"longest_heard_seconds": 99}, WindowOptions(seconds=30.0, context_seconds=3.0)),
+        ({"decoder": "greedy"}, WindowOptions()),  # bundles of old
+    ):
+        path.write_text(json.dumps(decoding))
+        model = load_bundle(tmp_path / "bundle", device="cpu").model
+        assert isinstance(model, CheckpointModel)
+        assert model.windows == expected
+        assert model.longest_pass == expected.seconds
+    path.unlink()
+    assert load_bundle(tmp_path / "bundle", device="cpu").model.longest_pass == 30.0
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ('{"longest_heard_seconds": -1}', "`longest_heard_seconds` is -1"),
+        ('{"longest_heard_seconds": NaN}', "`longest_heard_seconds` is nan"),
+        ('{"longest_heard_seconds": "long"}', "cannot be read"),
+        ("[]", "cannot be read"),
+        ('{"longest', "cannot be read"),
+    ],
+)
+def test_a_broken_decoding_file_is_named(
+    tiny_bundle: Path, tmp_path: Path, content: str, message: str
+) -> None:
+    shutil.copytree(tiny_bundle, tmp_path / "bundle")
+    (tmp_path / "bundle" / "decoding.json").write_text(content)
+    with pytest.raises(BundleError, match=f"decoding.json: {message}") as caught:
+        load_bundle(tmp_path / "bundle", device="cpu")
+    assert caught.value.hint is not None
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:

@@ -74,6 +74,21 @@ def test_a_resumed_run_gives_the_same_numbers_bit_for_bit(
     assert all(torch.equal(best[name], again[name]) for name in best)
 
 
+def test_a_resumed_run_joins_the_same_utterances(tone_manifest: Path, tmp_path: Path) -> None:
+    joining = {"probability": 0.7, "seconds": 8.0, "from_epoch": 1}
+    train(tiny_config(tone_manifest, tmp_path / "whole", joining=joining))
+    config = tiny_config(tone_manifest, tmp_path / "killed", joining=joining)
+    with pytest.raises(KilledError):
+        train(config, listeners=[kill_at(10)])
+    resumed = train(config, resume=True)
+    whole, killed = weights(tmp_path / "whole"), weights(tmp_path / "killed")
+    assert all(torch.equal(whole[name], killed[name]) for name in whole)
+    # What was heard decides the windows, also when it was heard before the run was killed.
+    expected = json.loads((tmp_path / "whole/bundle/decoding.json").read_text())
+    assert json.loads((resumed.bundle / "decoding.json").read_text()) == expected
+    assert 3.0 < expected["longest_heard_seconds"] <= 8.0 / 0.95
+
+
 def test_a_run_folder_is_not_overwritten(tone_manifest: Path, tmp_path: Path) -> None:
     config = tiny_config(tone_manifest, tmp_path / "run", schedule={"updates": 1})
     train(config)

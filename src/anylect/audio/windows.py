@@ -38,6 +38,28 @@ class WindowOptions:
     """Heard at both cut ends of a window but not kept; more costs time, less costs accuracy."""
 
 
+SHORTEST_WINDOW = 10.0
+"""Seconds; windows are not cut shorter, however short what a model was trained on."""
+
+
+def fitting_windows(longest_heard: float) -> WindowOptions:
+    """Choose windows as long as the longest a model was trained on, between 10 and 30 seconds.
+
+    A recurrent model is not to be trusted with more than it has heard at once; one that has only
+    heard a few seconds is no better in windows so short that most of them is context.
+
+    Args:
+        longest_heard: Seconds.
+
+    Example:
+        >>> fitting_windows(18.0)
+        WindowOptions(seconds=18.0, context_seconds=3.0)
+    """
+    widest = WindowOptions()
+    seconds = min(max(longest_heard, SHORTEST_WINDOW), widest.seconds)
+    return WindowOptions(seconds=seconds, context_seconds=min(widest.context_seconds, seconds / 4))
+
+
 @dataclass(frozen=True, slots=True)
 class Window:
     """A piece of a recording for the model to hear.

@@ -5,6 +5,7 @@ normalizer its transcripts went through, decoding options, and `evidence/`. No p
 """
 
 import json
+import math
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,8 +27,16 @@ PROCESSORS = {"SeamlessM4TFeatureExtractor": "Wav2Vec2BertProcessor"}
 """Classes of `transformers` that join feature extractor and tokenizer, by extractor."""
 
 
+LONGEST_HEARD = "longest_heard_seconds"
+"""Field of `decoding.json`: the longest the model was trained on, which decides its windows."""
+
+
 class SavableModel(AcousticModel, Protocol):
     """An acoustic model that can be written to a folder."""
+
+    @property
+    def longest_heard(self) -> float | None:
+        """Seconds of the longest it was trained on, where that is known."""
 
     def save(self, folder: Path) -> None:
         """Write weights, configuration and feature extractor."""
@@ -90,7 +99,10 @@ def _fill(
     _write_processor(partial)
     save_normalizer(normalizer, partial / "normalizer.json")
     _write(partial / "alphabet.json", {"labels": labels(model.vocabulary), "is_bpe": False})
-    _write(partial / "decoding.json", {"decoder": "greedy"})
+    decoding: dict[str, Any] = {"decoder": "greedy"}
+    if model.longest_heard is not None:
+        decoding[LONGEST_HEARD] = round(model.longest_heard, 2)
+    _write(partial / "decoding.json", decoding)
     _write(partial / "evidence" / "training.json", dict(evidence))
     write_card(partial, normalizer=normalizer, evidence=evidence)
 
@@ -106,7 +118,9 @@ def load_bundle(folder: Path, *, device: str = "auto") -> Bundle:
     vocabulary = load_vocabulary(folder)
     from anylect.models.checkpoints import load_model
 
-    return Bundle(folder, load_model(folder, vocabulary, device=device), normalizer)
+    model = load_model(folder, vocabulary, device=device)
+    model.longest_heard = _read_longest_heard(folder / "decoding.json")
+    return Bundle(folder, model, normalizer)
 
 
 def check_bundle(folder: Path) -> None:
@@ -121,6 +135,25 @@ def check_bundle(folder: Path) -> None:
                 f"{folder}: `{name}` is missing",
                 hint="copy the whole bundle folder, or save it again with `anylect train --resume`",
             )
+
+
+def _read_longest_heard(path: Path) -> float | None:
+    """Read what was the longest a model heard; bundles without it keep the usual windows."""
+    if not path.is_file():
+        return None
+    try:
+        seconds = json.loads(path.read_text(encoding="utf-8")).get(LONGEST_HEARD)
+        longest = None if seconds is None else float(seconds)
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise BundleError(
+            f"{path}: cannot be read ({error})",
+            hint="copy the whole bundle folder, or save it again with `anylect train --resume`",
+        ) from error
+    if longest is not None and not 0 < longest < math.inf:
+        raise BundleError(
+            f"{path}: `{LONGEST_HEARD}` is {seconds}", hint="expected seconds, more than 0"
+        )
+    return longest
 
 
 def labels(vocabulary: Vocabulary) -> list[str]:

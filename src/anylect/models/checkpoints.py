@@ -29,7 +29,7 @@ from transformers import (
     PreTrainedModel,
 )
 
-from anylect.audio.windows import WindowOptions, cut_windows
+from anylect.audio.windows import WindowOptions, cut_windows, fitting_windows
 from anylect.data.batches import pad
 from anylect.errors import BundleError, HubError
 from anylect.models import deepspeech2, encoders, spectrogram_extractor
@@ -81,6 +81,17 @@ class CheckpointModel:
         self.adapter: str | None = None
         """Language of the attention adapters that learn; they are saved besides."""
         self.windows = WindowOptions()
+        self._longest_heard: float | None = None
+
+    @property
+    def longest_heard(self) -> float | None:
+        """Seconds of the longest it was trained on, where that is known; windows get as long."""
+        return self._longest_heard
+
+    @longest_heard.setter
+    def longest_heard(self, seconds: float | None) -> None:
+        self._longest_heard = seconds
+        self.windows = WindowOptions() if seconds is None else fitting_windows(seconds)
 
     @property
     def sample_rate(self) -> int:

@@ -79,7 +79,7 @@ class Training:
             mixed_precision={"fp32": "no"}.get(schedule.precision, schedule.precision),
             cpu=model.device.type == "cpu",
         )
-        self.updates = schedule.updates or self._count_updates()
+        self.updates = schedule.updates or feed.count_updates(schedule.epochs)
         adam = build_optimizer(model.module, optimizer)
         rates = build_schedule(adam, optimizer, updates=self.updates)
         self.trained = Trained(model.module, adam, rates, Standing())
@@ -120,6 +120,7 @@ class Training:
         meter = _Meter()
         for group in self._groups():
             self._step(group, meter)
+            self._note_longest(group)
             self.standing.update += 1
             self.standing.seconds = time.monotonic() - began
             self._look(checkpoints, meter)
@@ -156,6 +157,10 @@ class Training:
                 )
             self.standing.epoch += 1
             self.standing.batch = 0
+
+    def _note_longest(self, group: list[Batch]) -> None:
+        longest = max(self.standing.longest_heard, *(batch.longest for batch in group))
+        self.standing.longest_heard = self.model.longest_heard = longest
 
     def _note_unreadable(self, group: list[Batch]) -> None:
         for name, reason in itertools.chain.from_iterable(each.unreadable for each in group):
@@ -212,11 +217,6 @@ class Training:
         self.journal.write(
             "validation", update=standing.update, best_wer=standing.best_wer, **figures
         )
-
-    def _count_updates(self) -> int:
-        batches = len(self.feed.plan(0))
-        per_epoch = -(-batches // self.feed.batches.accumulation)
-        return max(1, round(per_epoch * self.options.epochs))
 
 
 class _Meter:

@@ -58,6 +58,37 @@ class BatchOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
+class JoiningOptions:
+    """Utterances joined at random to longer ones, for models that shall hear long recordings.
+
+    A recurrent model that learnt from single sentences fails in longer recordings.
+    """
+
+    probability: float = 0.0
+    """That an utterance begins a joined passage rather than one of its own; 0 joins nothing."""
+    seconds: float = 30.0
+    """Longest joined passage, pauses included; windows of long recordings get as long."""
+    pause_seconds: tuple[float, float] = (0.0, 1.5)
+    """Shortest and longest between two utterances; short ones are drawn more often, by the square
+    of an even draw, since they are what a model hears least in single utterances."""
+    from_epoch: int = 0
+    """Epochs before it hear every utterance by itself: a model that trains from nothing finds
+    what sounds like what sooner in short ones (Amodei et al. 2016, sec. 3.2)."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.probability <= 1:
+            raise ConfigError(f"`probability` is {self.probability}", hint="expected 0 to 1")
+        refuse_not_above(self, 0, "seconds")
+        refuse_below(self, 0, "from_epoch")
+        shortest, longest = self.pause_seconds
+        if not 0 <= shortest <= longest:
+            raise ConfigError(
+                f"`pause_seconds` are [{shortest}, {longest}]",
+                hint="expected 0 or more, the lower bound first",
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
 class OptimizerOptions:
     """How weights move: AdamW (Loshchilov & Hutter 2019), warm-up, decay."""
 

@@ -39,6 +39,8 @@ class Standing:
     best_update: int = 0
     seconds: float = 0.0
     """Training time so far, validation included, over all sittings."""
+    longest_heard: float = 0.0
+    """Seconds of the longest utterance or joined passage so far."""
 
 
 @dataclass(frozen=True)

@@ -22,12 +22,14 @@ from anylect.hub.push import Pusher, PushOptions
 from anylect.models.options import ModelOptions
 from anylect.records import Utterance
 from anylect.text.normalize import Normalizer, default_normalizer, load_normalizer
+from anylect.text.recipes import written_without_spaces
 from anylect.text.vocabulary import build_vocabulary
 from anylect.training.journal import Journal, Listener
 from anylect.training.options import (
     AugmentationOptions,
     BatchOptions,
     DataOptions,
+    JoiningOptions,
     OptimizerOptions,
     ScheduleOptions,
 )
@@ -64,6 +66,7 @@ class TrainConfig:
     data: DataOptions = field(default_factory=DataOptions)
     model: ModelOptions = field(default_factory=ModelOptions)
     batches: BatchOptions = field(default_factory=BatchOptions)
+    joining: JoiningOptions = field(default_factory=JoiningOptions)
     optimizer: OptimizerOptions = field(default_factory=OptimizerOptions)
     schedule: ScheduleOptions = field(default_factory=ScheduleOptions)
     augmentation: AugmentationOptions = field(default_factory=AugmentationOptions)
@@ -148,6 +151,9 @@ def train(
             frontend=model.frontend,
             batches=config.batches,
             augmentation=config.augmentation,
+            joining=config.joining,
+            boundary=None if written_without_spaces(normalizer.language) else vocabulary.boundary,
+            count_frames=model.count_frames,
             equal_lengths=not model.uses_mask,
             seed=config.seed,
         ),
