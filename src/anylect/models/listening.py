@@ -1,7 +1,7 @@
 """Many recordings through one model: read ahead, batched, in order, in bounded memory."""
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -17,6 +17,9 @@ from anylect.records import Emissions, Utterance, Waveform
 Heard = Emissions | AudioError
 """What became of an utterance: emissions, or why its recording cannot be read."""
 
+Transform = Callable[[Utterance, Waveform], Waveform]
+"""What a waveform goes through before it is heard, such as noise."""
+
 LOT = 64
 """Utterances held at once, to be sorted by length and batched."""
 
@@ -27,6 +30,7 @@ def emit_each(
     *,
     batch_seconds: float = 80.0,
     workers: int = 2,
+    transform: Transform | None = None,
 ) -> Iterator[tuple[Utterance, Heard]]:
     """Yield what the model hears in each utterance, in the order given.
 
@@ -37,8 +41,9 @@ def emit_each(
         utterances: Read as they are needed, never all at once.
         batch_seconds: Audio run at once, padding included.
         workers: Threads that read recordings ahead.
+        transform: Done to every waveform, in those threads, before the model hears it.
     """
-    loaded = prefetch(partial(_load, model), utterances, workers=workers, ahead=LOT)
+    loaded = prefetch(partial(_load, model, transform), utterances, workers=workers, ahead=LOT)
     while lot := list(itertools.islice(loaded, LOT)):
         heard = _emit_lot(model, [rows for _, rows in lot], seconds=batch_seconds)
         for (utterance, _), emissions in zip(lot, heard, strict=True):
@@ -85,12 +90,14 @@ def _first_seconds(
 
 
 def _load(
-    model: AcousticModel, utterance: Utterance
+    model: AcousticModel, transform: Transform | None, utterance: Utterance
 ) -> tuple[Utterance, NDArray[np.float32] | Waveform | AudioError]:
     try:
         waveform = load_waveform(utterance, sample_rate=model.sample_rate)
     except AudioError as error:
         return utterance, error
+    if transform is not None:
+        waveform = transform(utterance, waveform)
     if waveform.duration > model.longest_pass:
         return utterance, waveform
     return utterance, model.prepare(waveform)
