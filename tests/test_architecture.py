@@ -52,6 +52,7 @@ HEAVY: dict[str, set[str]] = {
     "av": {"audio"},
     "espeakng_loader": {"audio"},
     "rapidfuzz": {"evaluation"},
+    "jinja2": {"evaluation"},
     "tomli_w": {"config"},
 }
 

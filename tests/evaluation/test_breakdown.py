@@ -110,3 +110,36 @@ def test_a_breakdown_is_valid_json() -> None:
     values = breakdown.to_json()
     assert json.loads(json.dumps(values, allow_nan=False)) == values
     assert values["speakers"][0]["wer"] is None
+
+
+def test_traits_are_broken_down_where_there_are_several() -> None:
+    breakdown = Breakdown()
+    for accent, hypothesis in (("north", "a b"), ("south", "a x"), ("south", "x y")):
+        one = spoken("a b", hypothesis)
+        breakdown.append(replace(one, traits={"accent": accent, "gender": "female"}))
+    assert list(breakdown.traits()) == ["accent"]
+    assert [(group.name, group.words.rate) for group in breakdown.traits()["accent"]] == [
+        ("south", 0.75),
+        ("north", 0.0),
+    ]
+    assert "WER by accent\n  south   75.0 %" in breakdown.text()
+    assert breakdown.to_json()["accent"][0]["name"] == "south"
+
+
+def test_where_words_are_not_written_apart_characters_rank_the_groups() -> None:
+    breakdown = Breakdown(spaceless=True)
+    breakdown.append(spoken("日本語文字", "日本語文", speaker="a"))  # one word wrong, CER 20 %
+    breakdown.append(spoken("一二", "一三", speaker="b"))
+    breakdown.append(spoken("一二", "一二", speaker="b"))  # half of the words wrong, CER 25 %
+    assert [group.name for group in breakdown.speakers()] == ["b", "a"]
+    assert "CER by speaker\n  b   25.0 %  4 characters" in breakdown.text()
+
+
+def test_groups_have_intervals_of_their_own() -> None:
+    breakdown = Breakdown()
+    for number in range(8):
+        breakdown.append(spoken("a b c", "a b c" if number % 2 else "a b x", speaker="s"))
+    (group,) = breakdown.speakers()
+    interval = group.intervals()[0]
+    assert interval is not None
+    assert interval.low < group.words.rate < interval.high

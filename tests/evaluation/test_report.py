@@ -3,6 +3,7 @@
 import json
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -210,3 +211,24 @@ def test_nothing_scored_is_no_perfect_score() -> None:
 def test_a_report_is_always_valid_json(utterances: list[ScoredUtterance]) -> None:
     values = report(utterances, signature=SIGNATURE).to_json()
     assert json.loads(json.dumps(values, allow_nan=False)) == values
+
+
+def test_utterances_of_one_recording_are_resampled_together() -> None:
+    board = Scoreboard()
+    for index in range(30):
+        board.append(replace(scored(5, index % 4), recording=f"r{index % 6}"))
+    result = report(board, signature=SIGNATURE)
+    assert len(board.blocks()) == 6
+    assert "bootstrap 1000 by recording" in result.line
+
+
+def test_texts_of_phones_have_a_phone_error_rate() -> None:
+    signature = Signature(normalizer="none", tokens="phones")
+    result = report([score("h ɛ l oʊ", "h ə l oʊ")], signature=signature, language="th")
+    assert result.line.startswith("PER 25.0 % [no interval]   phones 4")
+    assert result.to_json()["tokens"] == "phones"
+
+
+def test_the_json_says_which_rate_leads() -> None:
+    leading = [numbers(language=each).to_json()["leading"] for each in ("sv", "km", "lo", "my")]
+    assert leading == ["wer", "cer", "cer", "cer"]

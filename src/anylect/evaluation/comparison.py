@@ -84,6 +84,13 @@ class Comparison:
         return self.characters if self.spaceless else self.words
 
     @property
+    def differences(self) -> tuple[Difference, Difference, Difference]:
+        """Return all of them, the leading one first."""
+        if self.spaceless:
+            return self.characters, self.words, self.sentences
+        return self.words, self.characters, self.sentences
+
+    @property
     def is_shown(self) -> bool:
         """Whether the leading difference is more than chance."""
         return self.leading.is_shown
@@ -118,11 +125,8 @@ class Comparison:
 
     def text(self) -> str:
         """Lay the comparison out for a reader."""
-        order = [self.words, self.characters, self.sentences]
-        if self.spaceless:
-            order = [self.characters, self.words, self.sentences]
         head = ("", *self.names, "difference", "95 % interval", "p", "can show")
-        rows = [head, *(_row(each) for each in order)]
+        rows = [head, *(_row(each) for each in self.differences)]
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         table = [
             "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)).rstrip()

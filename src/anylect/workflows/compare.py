@@ -1,5 +1,6 @@
 """Is B better than A, and could this test set have shown it?"""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -66,10 +67,11 @@ def compare_stored(
     first: StoredEvaluation, second: StoredEvaluation, *, replicates: int = 1000, seed: int = 0
 ) -> Comparison:
     """Compare two evaluations that were read; says where their conditions differ."""
+    names = short_names([first.path, second.path])
     found = compare_scored(
         first.scored,
         second.scored,
-        names=short_names(first.path, second.path),
+        names=(names[0], names[1]),
         language=first.language,
         replicates=replicates,
         seed=seed,
@@ -87,22 +89,22 @@ def read_two(first: Path, second: Path) -> tuple[StoredEvaluation, StoredEvaluat
     return read_evaluation(first), read_evaluation(second)
 
 
-def short_names(first: Path, second: Path) -> tuple[str, str]:
-    """Name two paths by what tells them apart.
+def short_names(paths: Sequence[Path]) -> list[str]:
+    """Name paths by what tells them apart; by letters where nothing does.
 
     Example:
-        >>> short_names(Path("runs/a/bundle/evidence/test"), Path("runs/b/bundle/evidence/test"))
-        ('a', 'b')
-        >>> short_names(Path("test"), Path("test"))
-        ('A', 'B')
+        >>> short_names([Path("runs/a/bundle/evidence/test"), Path("runs/b/bundle/evidence/test")])
+        ['a', 'b']
+        >>> short_names([Path("test"), Path("test")])
+        ['A', 'B']
     """
-    left, right = (list(path.parts) for path in (first, second))
-    while left and right and left[0] == right[0]:
-        left, right = left[1:], right[1:]
-    while left and right and left[-1] == right[-1]:
-        left, right = left[:-1], right[:-1]
-    names = ["/".join(parts).removesuffix(UTTERANCES) for parts in (left, right)]
-    return (names[0], names[1]) if all(names) else ("A", "B")
+    parts = [list(path.parts) for path in paths]
+    for end in (0, -1):
+        while all(parts) and len({each[end] for each in parts}) == 1:
+            for each in parts:
+                del each[end]
+    names = ["/".join(each).removesuffix(UTTERANCES) for each in parts]
+    return names if all(names) else [chr(ord("A") + number) for number in range(len(paths))]
 
 
 def _evaluated(
