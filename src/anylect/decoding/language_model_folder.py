@@ -26,6 +26,7 @@ from anylect.lm.arpa import load_text
 from anylect.lm.kenlm_binary import load_model
 from anylect.lm.kenlm_header import is_kenlm_binary
 from anylect.lm.ngram import NGramModel
+from anylect.lm.words import SPECIAL
 
 ATTRIBUTES, WORDS = "attrs.json", "unigrams.txt"
 SUFFIXES = (".arpa", ".bin", ".binary")
@@ -51,7 +52,7 @@ class LanguageModelFolder(NamedTuple):
 
     model: NGramModel
     words: list[str]
-    """Empty where the folder lists none."""
+    """Without sentence marks; empty where the folder lists none."""
     weights: LanguageModelWeights
     path: Path
     """Of the model's file."""
@@ -139,8 +140,9 @@ def load_language_model(folder: Path, *, encoding: str = "utf-8") -> LanguageMod
     """
     path = find_model(folder)
     weights = _read_weights(folder / ATTRIBUTES)
-    words = _read(folder / WORDS, encoding=encoding).splitlines()
-    return LanguageModelFolder(load_model(path), [word for word in words if word], weights, path)
+    lines = _read(folder / WORDS, encoding=encoding).splitlines()
+    words = [word for word in lines if word and word not in SPECIAL]
+    return LanguageModelFolder(load_model(path), words, weights, path)
 
 
 def find_model(folder: Path) -> Path:
@@ -168,7 +170,7 @@ def _list_words(words: Collection[str]) -> str:
                 f"the word {word!r} cannot stand on a line of its own",
                 hint="leave out empty words, and words with a line break",
             )
-    return "\n".join(ordered)
+    return "".join(f"{word}\n" for word in ordered)
 
 
 def _copy_model(source: Path, folder: Path) -> str:
