@@ -4,7 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anylect.decoding.captions import CaptionOptions, Origin, group_words, write_hypothesis
+from anylect.decoding.annotations import Line
+from anylect.decoding.captions import (
+    CaptionOptions,
+    Origin,
+    group_words,
+    write_hypothesis,
+    write_lines,
+)
 from anylect.records import Hypothesis, Word
 
 WORDS = (
@@ -70,3 +77,40 @@ def test_a_language_without_spaces_is_joined_without_them() -> None:
     words = (Word("你", 0.0, 0.2, 1.0), Word("好", 0.3, 0.5, 1.0))
     (caption,) = group_words(words, CaptionOptions(joiner=""))
     assert caption.text == "你好"
+
+
+LINES = (
+    Line("Mambo vipi?", (Word("Mambo", 0.5, 0.9, 1.0), Word("vipi?", 1.0, 1.25, 0.5))),
+    Line("<Leo> & kesho", (Word("<Leo>", 1.3, 2.0, 1.0), Word("& kesho", 4.0, 5.0, 1.0))),
+)
+
+
+def test_a_caption_is_a_line_of_the_transcript_with_its_own_pauses() -> None:
+    assert write_lines(LINES, form="srt") == (
+        "1\n00:00:00,500 --> 00:00:01,250\nMambo vipi?\n\n"
+        "2\n00:00:01,300 --> 00:00:05,000\n<Leo> & kesho\n"
+    )
+
+
+def test_a_line_too_long_for_a_caption_is_cut_between_words() -> None:
+    words = tuple(Word("word", float(n), n + 0.9, 1.0) for n in range(10))
+    captions = write_lines([Line("word " * 10, words)], form="srt").split("\n\n")
+    assert len(captions) == 2
+    assert captions[1].startswith("2\n00:00:06,000 --> 00:00:09,900")
+
+
+def test_what_is_markup_in_webvtt_is_escaped_there() -> None:
+    assert "&lt;Leo&gt; &amp; kesho" in write_lines(LINES, form="vtt")
+
+
+def test_json_of_lines_keeps_words_and_letters_with_their_line() -> None:
+    letters = (tuple(Word(letter, 0.5, 0.6, 1.0) for letter in "mambo"), (Word("v", 1, 1.1, 0.5),))
+    line = Line(LINES[0].text, LINES[0].words, letters)
+    origin = Origin(audio="a.wav", duration=6.0)
+    record = json.loads(write_lines([line, LINES[1]], form="json", origin=origin))
+    assert record["text"] == "Mambo vipi?\n<Leo> & kesho"
+    assert record["duration"] == 6.0
+    first, second = record["lines"]
+    assert (first["start"], first["end"]) == (0.5, 1.25)
+    assert [len(word["characters"]) for word in first["words"]] == [5, 1]
+    assert second["words"][0] == {"text": "<Leo>", "start": 1.3, "end": 2.0, "confidence": 1.0}

@@ -8,7 +8,7 @@ from anylect.errors import ConfigError
 from anylect.workflows.transcribe import TranscribeConfig, transcribe
 
 
-@pytest.mark.parametrize("form", ["text", "json", "srt", "vtt"])
+@pytest.mark.parametrize("form", ["text", "json", "srt", "vtt", "textgrid", "eaf"])
 def test_every_form_is_written_to_a_file_a_recording(
     tiny_bundle: Path, tone_manifest: Path, tmp_path: Path, form: str
 ) -> None:
@@ -16,7 +16,7 @@ def test_every_form_is_written_to_a_file_a_recording(
     config = TranscribeConfig(
         bundle=tiny_bundle,
         recordings=recordings,
-        form=form,  # type: ignore[arg-type]  # one of the four above
+        form=form,  # type: ignore[arg-type]  # one of those above
         output=tmp_path / "out",
         device="cpu",
     )

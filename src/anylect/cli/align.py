@@ -1,6 +1,7 @@
 """`anylect align`."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -45,8 +46,8 @@ def command(bundle: Path, form: str | None, output: Path | None, **given: object
 
     if form is None and output is not None:
         form = FORMS.get(output.suffix.lower())
-    config = load_config(AlignConfig, bundle=bundle, form=form, output=output, **given)
-    report = align(config)
+    settings: dict[str, Any] = {"bundle": bundle, "form": form, "output": output, **given}
+    report = align(load_config(AlignConfig, **settings))
     for warning in report.warnings():
         click.secho("warning: ", nl=False, err=True, fg="yellow", bold=True)
         click.echo(warning, err=True)

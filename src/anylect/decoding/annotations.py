@@ -24,8 +24,13 @@ from anylect.records import Word
 SCHEMA = "http://www.mpi.nl/tools/elan/EAFv3.0.xsd"
 XSI = "http://www.w3.org/2001/XMLSchema-instance"
 INCLUDED = "Included_In"
-CONSTRAINTS = ("Time_Subdivision", "Symbolic_Subdivision", "Symbolic_Association", INCLUDED)
-"""The relations between tiers that ELAN knows and expects a file to list."""
+CONSTRAINTS = {
+    "Time_Subdivision": "parts of the annotation above, one after the other without gaps",
+    "Symbolic_Subdivision": "parts of the annotation above, in order, without times of their own",
+    "Symbolic_Association": "one for the annotation above",
+    INCLUDED: "parts of the annotation above, with times, gaps allowed",
+}
+"""The relations between tiers that ELAN knows and expects a file to list, and what they mean."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,8 +176,8 @@ def write_eaf(
             "GRAPHIC_REFERENCES": "false",
         }
         ET.SubElement(root, "LINGUISTIC_TYPE", kind | ({"CONSTRAINTS": INCLUDED} if parent else {}))
-    for stereotype in CONSTRAINTS:
-        ET.SubElement(root, "CONSTRAINT", {"STEREOTYPE": stereotype})
+    for stereotype, meaning in CONSTRAINTS.items():
+        ET.SubElement(root, "CONSTRAINT", {"STEREOTYPE": stereotype, "DESCRIPTION": meaning})
     ET.indent(root, space="    ")
     body = ET.tostring(root, encoding="unicode")
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{body}\n'

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anylect.decoding.edges import move_within
-from anylect.decoding.viterbi import Path, Scores, Spelling, find_flaw, sweep, trace
+from anylect.decoding.viterbi import BestPath, Scores, Spelling, find_flaw, sweep, trace
 from anylect.errors import AlignmentError, EmissionsError, VocabularyError
 from anylect.records import Emissions, Word
 from anylect.text.vocabulary import Vocabulary, name_character
@@ -229,7 +229,7 @@ def frames_needed(tokens: Sequence[int] | Integers) -> int:
 
 def _align(rows: NDArray[np.float32], spelling: Spelling, block: int) -> TokenSpans:
     frames, count = len(rows), len(spelling.ids)
-    path = Path(
+    path = BestPath(
         np.zeros(count, np.int64),
         np.zeros(count, np.int64),
         np.full(count, -np.inf, np.float32),
@@ -300,7 +300,7 @@ def _part_of_spelling(spelling: Spelling, bottom: int, top: int) -> Spelling:
     )
 
 
-def _part_of_path(path: Path, bottom: int, top: int) -> Path:
+def _part_of_path(path: BestPath, bottom: int, top: int) -> BestPath:
     part = slice(bottom, top)
     return path._replace(starts=path.starts[part], ends=path.ends[part], surest=path.surest[part])
 

@@ -54,7 +54,7 @@ class Spelling(NamedTuple):
     blank: int
 
 
-class Path(NamedTuple):
+class BestPath(NamedTuple):
     """Where the best path goes, filled in from its end; one entry per token but where said."""
 
     starts: Integers
@@ -112,7 +112,7 @@ def trace(
     frame: int,
     spelling: Spelling,
     scores: Scores,
-    path: Path,
+    path: BestPath,
     state: int,
 ) -> int:
     """Advance over frames (T, V) as `sweep`, then walk back from a state after the last of them.

@@ -23,9 +23,10 @@ from anylect.workflows.transcript import TranscriptLine, read_transcript
 DOUBTFUL = 0.1
 """A word less sure than this is probably not what was said there."""
 
-WRONG = 0.3
-"""A mean confidence below this is that of a transcript of something else, or of a model that
-does not understand the recording; see docs/log.md for what right and wrong ones reach."""
+WRONG = 2.0
+"""A transcript that costs more than this, in nats a token, is one of something else: right ones
+cost less than 1.6 even where the model reads no sentence without an error, nineteen in twenty wrong
+ones more than 2.1 (docs/log.md, 2026-11-20)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +57,8 @@ class AlignReport:
 
     lines: tuple[Line, ...]
     """Each with its words, in the spelling of the transcript."""
+    cost: float
+    """How much less likely it is than what the model would write itself, nats a token."""
     duration: float
     """Of the recording, seconds."""
     written: str
@@ -81,10 +84,11 @@ class AlignReport:
     def warnings(self) -> list[str]:
         """Say what should be looked at before the times are used."""
         said: list[str] = []
-        if self.confidence < WRONG:
+        if self.cost > WRONG:
             said.append(
-                f"mean confidence is {self.confidence:.2f}: this does not look like a transcript "
-                "of this recording, in this order and in the language of the bundle"
+                "the model hears something else: is this the transcript of this recording, in "
+                f"this order, in its language? (mean confidence {self.confidence:.2f}, "
+                f"{self.cost:.1f} nats a token from what it would write itself)"
             )
         if self.doubtful:
             some = ", ".join(f"{word.text} ({word.start:.2f} s)" for word in self.doubtful[:5])
@@ -121,7 +125,9 @@ def align(config: AlignConfig) -> AlignReport:
         )
     _check_characters(lines, bundle.model.vocabulary, place=place)
     joiner = " " if bundle.is_spaced else ""
-    timed = _listen(bundle.model, config.recording, joiner.join(line.spoken for line in lines))
+    timed, cost = _listen(
+        bundle.model, config.recording, joiner.join(line.spoken for line in lines)
+    )
     aligned = tuple(
         _time_lines(timed, lines, gap=len(joiner), end=duration, letters=config.characters)
     )
@@ -134,11 +140,16 @@ def align(config: AlignConfig) -> AlignReport:
     )
     if config.output is not None:
         _save(written, config.output)
-    return AlignReport(lines=aligned, duration=duration, written=written, path=config.output)
+    return AlignReport(
+        lines=aligned, cost=cost, duration=duration, written=written, path=config.output
+    )
 
 
-def _listen(model: AcousticModel, recording: Path, text: str) -> TimedText:
-    """Align a text to what the model hears, keeping only the tokens that occur in it."""
+def _listen(model: AcousticModel, recording: Path, text: str) -> tuple[TimedText, float]:
+    """Align a text to what the model hears; say what it costs, nats a token.
+
+    Of the emissions only the tokens that occur in the text are kept.
+    """
     from anylect.models.listening import emit_file
 
     vocabulary = model.vocabulary
@@ -150,17 +161,19 @@ def _listen(model: AcousticModel, recording: Path, text: str) -> TimedText:
         boundary=columns.index(vocabulary.boundary) if vocabulary.boundary in used else None,
     )
     start: float | None = None
-    frames = 0
+    frames, best = 0, 0.0
     with tempfile.TemporaryFile() as file:
         for piece in emit_file(model, recording):
             start = piece.start if start is None else start
             frames += len(piece.log_probs)
+            best += float(piece.log_probs.max(axis=1).sum(dtype=np.float64))
             file.write(np.ascontiguousarray(piece.log_probs[:, columns], np.float32).tobytes())
         file.flush()
         shape = (frames, len(columns))
         log_probs = np.memmap(file, np.float32, "r+", shape=shape) if frames else np.zeros(shape)
         emissions = Emissions(np.asarray(log_probs, np.float32), model.frame_duration, start or 0.0)
-        return time_text(emissions, text, few)
+        timed = time_text(emissions, text, few)
+    return timed, (best - timed.spans.score) / len(timed.spans.starts)
 
 
 def _time_lines(
@@ -199,7 +212,7 @@ def _read_text(config: AlignConfig) -> tuple[str, str]:
             hint="`anylect align BUNDLE talk.wav talk.txt`, or `--text 'what is said'`",
         )
     if config.transcript is None:
-        return config.text or "", "the text"
+        return config.text or "", "text"
     try:
         return config.transcript.read_text(encoding="utf-8-sig"), str(config.transcript)
     except OSError as error:
@@ -236,7 +249,8 @@ def _check_characters(
         lacking.update(missing)
     if not lacking:
         return
-    names = [f"{name_character(each)} in {n:,}" for each, n in lacking.most_common(5)]
+    often = sorted(lacking.items(), key=lambda item: (-item[1], item[0]))[:5]
+    names = [f"{name_character(each)} in {count:,}" for each, count in often]
     raise VocabularyError(
         f"{place}:{first}: the model does not know {len(lacking)} of the transcript's characters; "
         f"lines that have them: {', '.join(names)}{', …' if len(lacking) > 5 else ''}",
