@@ -124,3 +124,26 @@ def test_the_blank_rate_counts_real_frames_only(model: CheckpointModel) -> None:
     frames = model.frame_lengths(batch.lengths).tolist()
     blanks = [(logits[row, :count].argmax(-1) == 0).numpy() for row, count in enumerate(frames)]
     assert rate == pytest.approx(float(np.concatenate(blanks).mean()))
+
+
+def test_the_mean_is_that_of_the_reference(model: CheckpointModel) -> None:
+    batch = batch_of([12, 10], [[1, 2, 1], [2]])
+    loss = batch_loss(model, batch)
+    logits = model.logits(batch.rows, batch.lengths)
+    log_probs = torch.nn.functional.log_softmax(logits, dim=-1).transpose(0, 1)
+    for reduction, ours in (("mean", loss.mean), ("sum", loss.nats)):
+        theirs = torch.nn.functional.ctc_loss(
+            log_probs,
+            batch.labels,
+            model.frame_lengths(batch.lengths),
+            batch.label_lengths,
+            blank=0,
+            reduction=reduction,
+        )
+        torch.testing.assert_close(ours, theirs)
+
+
+def test_what_cannot_be_learnt_may_be_infinite(model: CheckpointModel) -> None:
+    batch = batch_of([4], [[1, 1, 1, 2]])
+    assert float(batch_loss(model, batch).nats.detach()) == 0.0
+    assert math.isinf(float(batch_loss(model, batch, zero_infinity=False).nats.detach()))

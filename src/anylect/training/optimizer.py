@@ -44,7 +44,7 @@ def _adamw_8bit(
     groups: list[dict[str, Any]], moving: dict[str, Any], *, device: torch.device
 ) -> Optimizer:
     """Build AdamW with blockwise quantized moments (Dettmers et al. 2022)."""
-    if device.type != "cuda":
+    if not _has_8bit(device):
         raise ConfigError(
             f"`optimizer.kind` is `adamw-8bit` and the device `{device.type}`",
             hint="8-bit moments need a CUDA card; `adamw` runs everywhere",
@@ -58,6 +58,10 @@ def _adamw_8bit(
         ) from error
     optimizer: Optimizer = bitsandbytes.optim.AdamW8bit(groups, **moving)
     return optimizer
+
+
+def _has_8bit(device: torch.device) -> bool:
+    return device.type == "cuda"
 
 
 def build_schedule(optimizer: Optimizer, options: OptimizerOptions, *, updates: int) -> LambdaLR:
