@@ -285,5 +285,10 @@ def test_no_error_is_lost_between_segments(
     assert (0, 0) not in cut
 
 
-def test_segments_that_always_differ_alike_are_certain() -> None:
-    assert matched_pairs([(1, 0), (1, 0)]) == (2, -1.0, -float("inf"), 0.0)
+def test_blocks_that_all_gain_alike_are_as_rare_as_coins_on_one_side() -> None:
+    assert matched_pairs([(1, 0)] * 5) == (5, -1.0, -float("inf"), 1 / 16)
+    for blocks, p in ((3, 0.25), (7, 1 / 64), (40, 1 / 1001)):
+        found = paired_difference(np.array([(2, 1)] * blocks), np.full(blocks, 10))
+        assert found is not None
+        assert found.interval == (-0.1, -0.1)
+        assert found.p == p

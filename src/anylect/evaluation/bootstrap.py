@@ -81,7 +81,8 @@ def intervals(
 class PairedDifference(NamedTuple):
     """How far two rates on the same blocks are apart; fractions, second minus first.
 
-    `p` is below 0.05 exactly where the 95 % interval leaves out zero.
+    `p` is below 0.05 exactly where the 95 % interval leaves out zero; unless all blocks gain
+    alike, where the interval has no width and p is that of as many coins on one side.
     """
 
     difference: float
@@ -140,12 +141,12 @@ def paired_difference(
     farther = _studentised(sums, replicates=replicates, seed=seed)
     ratio, error = (float(each[0]) for each in _ratio(sums.sum(axis=0)[None], blocks))
     difference = sign * ratio
-    student = abs(difference) / error if error else math.inf
+    student = abs(difference) / error if error else math.inf if difference else 0.0
     reach = _critical(farther, confidence, blocks) * error if error else 0.0
     return PairedDifference(
         difference,
         Interval(difference - reach, difference + reach),
-        _p_of(student, farther, blocks) if difference else 1.0,
+        _p_of(student, farther, blocks),
         error,
         reach + student_quantile(power, blocks - 1) * error,
     )
@@ -191,6 +192,8 @@ def _critical(farther: NDArray[np.float64], confidence: float, blocks: int) -> f
 def _p_of(student: float, farther: NDArray[np.float64], blocks: int) -> float:
     """Find how often chance alone lies as far away; never zero, for no bootstrap is sure."""
     least = 1 / (len(farther) + 1)
+    if math.isinf(student):  # every block gains alike: as rare as so many coins on one side
+        return max(least, 2.0 ** (1 - blocks))
     if blocks < _FEWEST_BLOCKS:
         return max(least, _student_outside(student, blocks - 1))
     return float((farther >= student).sum() + 1) * least

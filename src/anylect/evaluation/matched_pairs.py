@@ -47,8 +47,8 @@ def matched_pairs(segments: Iterable[tuple[int, int]]) -> MatchedPairs:
     if count < 2 or not squares:
         return MatchedPairs(count, mean, 0.0, 1.0)
     variance = (squares - count * mean**2) / (count - 1)
-    if variance <= 0:  # every segment differs by the same: more certain than any test can say
-        return MatchedPairs(count, mean, math.copysign(math.inf, mean), 0.0)
+    if variance <= 0:  # all segments differ alike: as rare as so many coins on one side
+        return MatchedPairs(count, mean, math.copysign(math.inf, mean), 2.0 ** (1 - count))
     z = mean / math.sqrt(variance / count)
     return MatchedPairs(count, mean, z, 2 * NormalDist().cdf(-abs(z)))
 
