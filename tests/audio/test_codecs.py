@@ -99,7 +99,7 @@ def test_real_speech_stays_in_time(shared_data: Path) -> None:
     for codec, kbps in SETTINGS:
         lag, likeness = lag_and_likeness(through_codec(said, codec=codec, kbps=kbps), said)
         assert abs(lag) <= 4
-        assert likeness > 0.9
+        assert likeness > 0.85
 
 
 @pytest.mark.parametrize(

@@ -27,9 +27,9 @@ _LONGEST_DELAY_SECONDS = 0.25
 
 @dataclass(frozen=True)
 class Codec:
-    """A codec: its encoder and decoder in PyAV, and the sample rate it wants.
+    """A codec: its encoder and decoder in PyAV, and the sample rates it knows.
 
-    `sample_rate` is None where the waveform's own will do; `options` are FFmpeg's.
+    `options` are FFmpeg's; its `compression_level` is the effort, set as for encoding in real time.
     """
 
     title: str
@@ -49,7 +49,7 @@ CODECS = {
         "libopus",
         (8_000, 12_000, 16_000, 24_000, 48_000),
         (6.0, 128.0),
-        (("application", "voip"),),
+        (("application", "voip"), ("compression_level", "5")),
     ),
     "mp3": Codec(
         "MP3",
@@ -57,6 +57,7 @@ CODECS = {
         "mp3float",
         (8_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000),
         (8.0, 128.0),
+        (("compression_level", "7"),),
     ),
 }
 """By the name used in settings. AMR wideband is not among them: FFmpeg's wheels only decode it."""

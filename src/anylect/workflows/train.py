@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anylect import __version__
+from anylect.audio.augment import check_sources
 from anylect.audio.load import probe
 from anylect.config import load_config, refuse_below, save_config, to_mapping
 from anylect.data.manifest import manifest_checksum, read_manifest
@@ -127,6 +128,7 @@ def train(
     from anylect.training.validation import Validation
 
     use_threads(config.threads)
+    check_sources(config.augmentation.waveform)
     utterances, dev = read_learnt(config), read_splits(config, config.data.dev)
     normalizer = choose_normalizer(config, utterances)
     vocabulary = build_vocabulary(normalizer(utterance.text) for utterance in utterances)
