@@ -1,13 +1,21 @@
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from anylect.audio.load import load_waveform
 from anylect.data.leaks import find_leaks
 from anylect.data.manifest import read_manifest
+from anylect.evaluation.scoreboard import Scoreboard, score
+from anylect.hub.bundle import Bundle, load_bundle
+from anylect.models.checkpoints import CheckpointModel
+from anylect.models.listening import emit_recording
+from anylect.records import Utterance, Waveform
 from anylect.text.normalize import default_normalizer
 from anylect.training.journal import Event
-from anylect.workflows.demo import DemoConfig, demo, speak_corpus
+from anylect.workflows.demo import DemoConfig, DemoReport, demo, speak_corpus
 
 
 def small(output: Path, language: str = "sw") -> DemoConfig:
@@ -54,10 +62,90 @@ def test_the_demo_goes_from_nothing_to_a_transcript(tmp_path: Path) -> None:
     assert (report.training.bundle / "evidence" / "manifest.test.json").is_file()
 
 
+@dataclass(frozen=True)
+class Learnt:
+    """A demo that ran to its end, its bundle loaded, and what its test split says."""
+
+    report: DemoReport
+    bundle: Bundle
+    spoken: list[tuple[Waveform, Utterance]]
+
+    @property
+    def model(self) -> CheckpointModel:
+        assert isinstance(self.bundle.model, CheckpointModel)
+        return self.bundle.model
+
+    def talk(self, seconds: float, seed: int, *, pause: float) -> tuple[Waveform, str]:
+        """Join test recordings of all voices, `pause` seconds apart at most, to a long one."""
+        generator = np.random.default_rng(seed)
+        rate = self.spoken[0][0].sample_rate
+        pieces: list[NDArray[np.float32]] = []
+        texts: list[str] = []
+        for number in generator.permutation(len(self.spoken)):
+            waveform, utterance = self.spoken[number]
+            pieces += [
+                waveform.samples,
+                np.zeros(int(generator.uniform(0, pause) * rate), np.float32),
+            ]
+            texts.append(utterance.text)
+            if sum(map(len, pieces)) >= seconds * rate:
+                break
+        return Waveform(np.concatenate(pieces), rate), " ".join(texts)
+
+
+@pytest.fixture(scope="module", params=["en", "sw", "ko"])
+def learnt(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Learnt:
+    output = tmp_path_factory.mktemp("demo")
+    report = demo(DemoConfig(language=request.param, output=output))
+    spoken = [
+        (load_waveform(utterance), utterance)
+        for utterance in read_manifest(report.manifest, split="test")
+    ]
+    return Learnt(report, load_bundle(report.training.bundle, device="cpu"), spoken)
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("language", ["en", "sw", "ko"])
-def test_the_demo_reaches_its_number(tmp_path: Path, language: str) -> None:
-    report = demo(DemoConfig(language=language, output=tmp_path))
-    assert report.evaluation.wer.rate is not None
-    assert report.evaluation.wer.rate < 0.15
-    assert report.hypothesis.words
+def test_the_demo_reaches_its_number(learnt: Learnt) -> None:
+    assert learnt.report.evaluation.wer.rate is not None
+    assert learnt.report.evaluation.wer.rate < 0.15
+    assert learnt.report.hypothesis.words
+
+
+@pytest.mark.slow
+def test_long_recordings_in_windows_are_heard_as_in_one_pass(learnt: Learnt) -> None:
+    model, generator = learnt.model, np.random.default_rng(0)
+    assert model.windows.seconds < 20.0
+    other = frames = off = 0
+    for seed in range(8):
+        talk, _ = learnt.talk(float(generator.uniform(20, 130)), seed, pause=1.0)
+        cut = Waveform(talk.samples[: -int(generator.integers(1, 16_000))], talk.sample_rate)
+        whole = model.emit(cut).log_probs
+        pieces = [each.log_probs for each in emit_recording(model, cut)]
+        windows = np.concatenate(pieces)
+        assert windows.shape == whole.shape
+        assert len(pieces) > 1
+        other += int((windows.argmax(axis=1) != whole.argmax(axis=1)).sum())
+        off += int((np.abs(np.exp(windows) - np.exp(whole)).max(axis=1) > 0.1).sum())
+        frames += len(whole)
+    # Of all frames, those whose likeliest token is another, and those off by a tenth.
+    assert other < 0.01 * frames
+    assert off < 0.02 * frames
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seconds", [30.0, 90.0])
+def test_long_recordings_are_understood_nearly_as_well_as_sentences(
+    learnt: Learnt, seconds: float
+) -> None:
+    board, normalize = Scoreboard(), learnt.bundle.normalizer
+    for seed in range(4):
+        talk, text = learnt.talk(seconds, seed, pause=1.0)
+        assert talk.duration > seconds
+        stream = learnt.bundle.decoder.stream()
+        for emissions in emit_recording(learnt.model, talk):
+            stream.feed(emissions)
+        heard = normalize(stream.finish().text)
+        board.append(score(normalize(text), heard, utterance=learnt.spoken[0][1]))
+    single = learnt.report.evaluation.wer.rate
+    assert single is not None
+    assert board.words.rate < 1.5 * single + 0.02
