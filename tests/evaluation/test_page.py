@@ -205,7 +205,7 @@ def test_edits_are_told_apart_without_colours() -> None:
 
 def test_where_words_are_not_written_apart_characters_are_aligned() -> None:
     page = Page(evaluation(heard([("一二三", "一三"), ("一", "一")]), language="zh"))
-    assert "1 errors in 3 characters" in page.text
+    assert "1 error in 3 characters" in page.text
     assert "CER" in page.text[:200]
 
 
@@ -224,7 +224,7 @@ def test_a_comparison_says_its_sentence_and_shows_both() -> None:
     ]
     page = Page(comparison(first, second))
     assert compare(first, second).sentence in page.text
-    assert "A: 1 errors in 3 words" in page.text
+    assert "A: 1 error in 3 words" in page.text
     assert "B: 0 errors in 3 words" in page.text
     assert "Lost." in page.text
     assert "Worse" not in page.text

@@ -73,7 +73,7 @@ def direction(text: str) -> str:
 def _view(example: Example, *, anchor: str, spaceless: bool) -> SimpleNamespace:
     _, first = example.heard[0]
     speaker = first.speaker or ""
-    facts = [f"speaker {speaker[:16]}{'…' * (len(speaker) > 16)}" if speaker else ""]
+    facts = [f"speaker {speaker[:24]}{'…' * (len(speaker) > 24)}" if speaker else ""]
     facts.append(f"{first.duration:.1f} s" if first.duration is not None else "")
     facts += [
         f"{trait} {value}"
@@ -129,4 +129,5 @@ def visible(token: str) -> str:
 
 def _errors(scored: ScoredUtterance, *, spaceless: bool) -> str:
     counts, unit = (scored.characters, "characters") if spaceless else (scored.words, "words")
-    return f"{counts.errors:,} errors in {counts.length:,} {unit}"
+    errors = "1 error" if counts.errors == 1 else f"{counts.errors:,} errors"
+    return f"{errors} in {counts.length:,} {unit}"
