@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-all check format bench docs clean
+.PHONY: demo test test-all check format bench golden docs clean
 
 demo: $(READY)          ## the main job on the embedded default
 	$(BIN)/anylect demo
@@ -27,6 +27,14 @@ format: $(READY)
 
 bench: $(READY)         ## each beside its peer
 	for benchmark in benchmarks/*.py; do $(BIN)/python $$benchmark || exit 1; done
+
+# Other tools' answers, anew: PEERS is a Python with pyctcdecode 0.5.0, kenlm and NumPy below 2,
+# KENLM a folder with lmplz and build_binary. A reviewer reads the difference.
+PEERS ?= peers/bin/python
+KENLM ?= kenlm/build/bin
+golden:
+	$(PEERS) tests/decoding/golden/make_pyctcdecode.py
+	$(PEERS) tests/lm/golden/make_golden.py $(KENLM)
 
 docs: $(READY)
 	$(BIN)/mkdocs build --strict
