@@ -47,12 +47,7 @@ class World:
     """The work folder: language model, words, emissions, what decoders answered."""
 
     options: argparse.Namespace
-
-    @cached_property
-    def folder(self) -> Path:
-        folder = self.options.work or Path(tempfile.mkdtemp(prefix="anylect-bench-"))
-        folder.mkdir(parents=True, exist_ok=True)
-        return Path(folder)
+    folder: Path
 
     @cached_property
     def text(self) -> Path:
@@ -335,11 +330,17 @@ def main() -> None:
     if not options.text.is_file() or not options.heldout.is_file():
         print(f"skipped: no text at {options.text} or {options.heldout}")
         return
-    world = World(options)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(options.work or temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        measure(World(options, folder))
+
+
+def measure(world: World) -> None:
+    """Print the parts that were asked for."""
+    options = world.options
     print(f"Python {platform.python_version()}, {platform.machine()}, {os.cpu_count()} cores,")
-    print(
-        f"{options.clock} time, medians of {options.runs} passes, {options.utterances} utterances"
-    )
+    print(f"{options.clock} time, medians of {options.runs} passes, {options.utterances} sentences")
     small, number = letters(), max(options.utterances, options.same)
     places = {name: (world.emissions(name, small, number=number), small) for name in LISTENERS}
     for part in options.parts:
