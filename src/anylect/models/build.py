@@ -5,6 +5,7 @@ import difflib
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 from transformers import PreTrainedConfig
 
@@ -44,6 +45,7 @@ def build_model(
         HubError: When a pretrained checkpoint cannot be had.
     """
     torch.manual_seed(seed)
+    np.random.seed(seed % 2**32)  # the library draws SpecAugment's masks from it
     with torch.device("meta") if device == "meta" else contextlib.nullcontext():
         if options.checkpoint is None:
             return _deepspeech2(options, vocabulary, device=device)
