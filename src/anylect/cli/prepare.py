@@ -37,7 +37,8 @@ def command(
     """Turn the corpus SOURCE into a manifest, and list what cannot be used and why.
 
     SOURCE is a folder of recordings with same-named .txt files, a CSV, TSV or JSON Lines table,
-    a Common Voice release, or a LibriSpeech tree. It is only read, never changed.
+    a Common Voice release, a LibriSpeech tree, or a folder of OpenSLR. It is only read, never
+    changed.
     """
     from anylect.cli.terminal import bar
     from anylect.workflows.prepare import PrepareConfig, prepare

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from anylect.models.checkpoints import CheckpointModel, choose_device
@@ -35,11 +35,15 @@ class Cost:
     gradients: int
     moments: int
     activations: int
+    """What the largest batch keeps for going backward."""
+    passing: int
+    """Twice the largest tensor that comes and goes: convolutions over samples make them."""
 
     @property
     def memory(self) -> int:
         """Bytes of it all."""
-        return self.weights + self.gradients + self.moments + self.activations
+        kept = self.weights + self.gradients + self.moments
+        return kept + self.activations + self.passing
 
 
 def count_weights(model: CheckpointModel) -> tuple[int, int]:
@@ -67,15 +71,16 @@ def estimate_cost(
         precision: Half precision keeps a copy of the weights and smaller activations.
     """
     total, learning = count_weights(model)
-    operations, _ = _run(model, 1, typical)
+    operations, _, _ = _run(model, 1, typical)
     frames = model.count_frames(typical)
-    _, kept = _run(model, *largest)
+    _, kept, biggest = _run(model, *largest)
     is_half = precision != "fp32"
     return Cost(
         operations_per_second=max(operations, 2.0 * total * frames) / typical,
         weights=total * (6 if is_half else 4),
         gradients=learning * 4,
         moments=learning * MOMENT_BYTES[optimizer.kind],
+        passing=int(2 * biggest * (HALF if is_half else 1.0)),
         activations=int(_kept_activations(model, kept, largest) * (HALF if is_half else 1.0)),
     )
 
@@ -118,8 +123,8 @@ def name_device(device: str) -> str:
     return torch.cuda.get_device_name(place) if place.type == "cuda" else place.type
 
 
-def _run(model: CheckpointModel, utterances: int, seconds: float) -> tuple[float, int]:
-    """Run the shapes of a batch; return operations, and bytes kept for going backward."""
+def _run(model: CheckpointModel, utterances: int, seconds: float) -> tuple[float, int, int]:
+    """Run the shapes of a batch; return operations, bytes kept, and those of the largest tensor."""
     if model.module.config.model_type == "deepspeech2":
         return _run_recurrent(model, utterances * model.count_frames(seconds))
     rows = model.frontend.count_rows(int(seconds * model.sample_rate))
@@ -138,16 +143,27 @@ def _run(model: CheckpointModel, utterances: int, seconds: float) -> tuple[float
         kept[storage._cdata] = storage, tensor.numel() * tensor.element_size()
         return tensor
 
+    biggest = 0
+
+    def look(_: nn.Module, __: Any, output: Any) -> None:  # noqa: ANN401  what layers take and give
+        nonlocal biggest
+        if isinstance(output, Tensor):
+            biggest = max(biggest, output.numel() * output.element_size())
+
+    watching = nn.modules.module.register_module_forward_hook(look)
     model.module.eval()  # masks and dropped layers are drawn from numbers, of which there are none
     counter = FlopCounterMode(display=False)
-    with counter, torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        model.module(**{model.frontend.input_name: inputs})
+    try:
+        with counter, torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+            model.module(**{model.frontend.input_name: inputs})
+    finally:
+        watching.remove()
     held = {weight.untyped_storage()._cdata for weight in model.module.parameters()}
     size = sum(size for key, (_, size) in kept.items() if key not in held)
-    return float(counter.get_total_flops()), size
+    return float(counter.get_total_flops()), size, biggest
 
 
-def _run_recurrent(model: CheckpointModel, frames: int) -> tuple[float, int]:
+def _run_recurrent(model: CheckpointModel, frames: int) -> tuple[float, int, int]:
     """Count for recurrent layers, which without weights would run frame by frame.
 
     A gated layer keeps its input, three gates and its state in each direction.
@@ -157,7 +173,8 @@ def _run_recurrent(model: CheckpointModel, frames: int) -> tuple[float, int]:
     directions = 2 if config.bidirectional else 1
     floats = config.recurrent_layers * directions * 6 * config.hidden_size
     floats += 3 * config.recurrent_input_size * len(config.conv_channels)
-    return 2.0 * total * frames, frames * floats * 4
+    biggest = 2 * frames * config.recurrent_input_size * 4
+    return 2.0 * total * frames, frames * floats * 4, biggest
 
 
 def _features(model: CheckpointModel) -> int:

@@ -98,7 +98,7 @@ class DryRunReport:
             f"updates  {plan.updates:,} in {plan.epochs:.1f} epochs",
             f"memory   about {_gigabytes(cost.memory)}: weights {_gigabytes(cost.weights)}, "
             f"gradients {_gigabytes(cost.gradients)}, moments {_gigabytes(cost.moments)}, "
-            f"activations {_gigabytes(cost.activations)}",
+            f"activations {_gigabytes(cost.activations + cost.passing)}",
             f"time     about {_duration(self.hours)} on {self.device}, validation apart",
         ]
 
