@@ -11,6 +11,7 @@ import itertools
 import json
 import sys
 import time
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -62,7 +63,8 @@ def build(job: dict[str, Any]) -> BeamDecoder:
 def measure_memory(decoder: BeamDecoder, emissions: Emissions) -> float:
     """Return megabytes at the peak of a decode over those before it; Linux only.
 
-    The utterance was decoded before, so that the pages of the model it touches are there.
+    The larger of what the process grew by and what was allocated in it, for freed memory is used
+    again. The utterance was decoded before, so that the model's pages it touches are there.
     """
     decoder.decode(emissions)
     ctypes.CDLL(None).malloc_trim(0)
@@ -70,7 +72,12 @@ def measure_memory(decoder: BeamDecoder, emissions: Emissions) -> float:
     Path("/proc/self/clear_refs").write_text("5")  # forgets the peak so far
     before = _field(status.read_text(), "VmRSS")
     decoder.decode(emissions)
-    return (_field(status.read_text(), "VmHWM") - before) / 1000
+    grown = (_field(status.read_text(), "VmHWM") - before) / 1000
+    tracemalloc.start()
+    decoder.decode(emissions)
+    _, allocated = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return max(grown, allocated / 1e6)
 
 
 def _field(status: str, name: str) -> float:
