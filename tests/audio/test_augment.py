@@ -1,3 +1,4 @@
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from anylect.audio.augment import (
     check_sources,
     mask_features,
 )
+from anylect.config import build_config
 from anylect.errors import ConfigError
 from anylect.records import Waveform
 
@@ -147,6 +149,13 @@ def test_the_robust_preset_runs_and_leaves_many_utterances_nearly_alone() -> Non
     steps = ("room", "noise", "clipping", "telephone", "codec", "packet_loss", "far_field")
     untouched = np.prod([1 - getattr(ROBUST, f"{step}_probability") for step in steps])
     assert 0.2 < untouched < 0.5
+
+
+def test_the_guide_shows_the_robust_preset() -> None:
+    page = Path(__file__).resolve().parents[2] / "docs" / "robustness.md"
+    block = page.read_text(encoding="utf-8").partition("```toml\n")[2].partition("```")[0]
+    shown = tomllib.loads(block)["augmentation"]["waveform"]
+    assert build_config(AugmentOptions, shown) == ROBUST
 
 
 def test_a_folder_without_recordings_is_found_before_training(tmp_path: Path) -> None:
