@@ -100,7 +100,7 @@ def test_kept_activations_are_those_of_a_real_run() -> None:
             **dict.fromkeys(("attention_dropout", "feat_proj_dropout", "final_dropout"), 0.0),
         },
     )
-    shapes = build_model(options, vocabulary, device="meta")
+    shapes = build_model(options, vocabulary, shapes_only=True)
     cost = estimate_cost(shapes, typical=3.0, largest=(2, 3.0), optimizer=OptimizerOptions())
     model = build_model(options, vocabulary, device="cpu")
     held = {weight.untyped_storage()._cdata for weight in model.module.parameters()}
@@ -127,7 +127,7 @@ def test_what_saves_memory_is_estimated_to_save_it() -> None:
         options = ModelOptions(
             checkpoint="facebook/mms-1b-all", from_config=True, settings=TINY, **changes
         )
-        model = build_model(options, vocabulary, device="meta")
+        model = build_model(options, vocabulary, shapes_only=True)
         optimizer = OptimizerOptions(kind=kind)
         told = estimate_cost(
             model, typical=5.0, largest=(4, 5.0), optimizer=optimizer, precision=precision

@@ -34,11 +34,17 @@ DERIVED = ("vocab_size", "pad_token_id", "model_type")
 
 
 def build_model(
-    options: ModelOptions, vocabulary: Vocabulary, *, device: str = "auto", seed: int = 0
+    options: ModelOptions,
+    vocabulary: Vocabulary,
+    *,
+    device: str = "auto",
+    seed: int = 0,
+    shapes_only: bool = False,
 ) -> CheckpointModel:
     """Build what `options` describe, the same for the same seed.
 
-    On the device `meta` the model has shapes but no weights: enough to count and to estimate.
+    With `shapes_only` it has shapes but no weights, on torch's device `meta`: enough to count and
+    to estimate.
 
     Raises:
         ConfigError: For a setting the architecture does not have.
@@ -46,7 +52,7 @@ def build_model(
     """
     torch.manual_seed(seed)
     np.random.seed(seed % 2**32)  # the library draws SpecAugment's masks from it
-    with torch.device("meta") if device == "meta" else contextlib.nullcontext():
+    with torch.device("meta") if shapes_only else contextlib.nullcontext():
         if options.checkpoint is None:
             return _deepspeech2(options, vocabulary, device=device)
         model = load_pretrained(

@@ -72,7 +72,9 @@ class CheckpointModel:
         *,
         device: str = "auto",
     ) -> None:
-        self.device = choose_device(device)
+        # Shapes without weights, for dry runs, cannot be moved to another device.
+        is_shape = any(weight.is_meta for weight in module.parameters())
+        self.device = torch.device("meta") if is_shape else choose_device(device)
         # Each architecture has methods of its own, so no type tells all we call.
         self.module: Any = nn.Module.to(module, self.device)
         self.extractor = extractor
@@ -293,8 +295,6 @@ def choose_device(name: str) -> torch.device:
         if torch.cuda.is_available():
             return torch.device("cuda")
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-    if name == "meta":  # shapes without weights, for dry runs
-        return torch.device(name)
     try:
         device = torch.device(name)
         torch.zeros(1, device=device).cpu()

@@ -123,7 +123,7 @@ def dry_run(config: TrainConfig) -> DryRunReport:
     normalizer = choose_normalizer(config, utterances)
     vocabulary = build_vocabulary(normalizer(utterance.text) for utterance in utterances)
     options = replace(config.model, from_config=config.model.checkpoint is not None)
-    model = build_model(options, vocabulary, device="meta", seed=config.seed)
+    model = build_model(options, vocabulary, seed=config.seed, shapes_only=True)
     lessons, left_out = within_limits(*make_lessons(utterances, normalizer, model), config.data)
     if not lessons:
         raise nothing_to_learn(config, left_out)
