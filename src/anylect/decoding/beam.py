@@ -8,6 +8,7 @@ arithmetic runs without the interpreter lock, so threads decode side by side.
 import dataclasses
 import hashlib
 import math
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,7 +17,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from anylect.config import refuse_below, refuse_not_above
+from anylect.config import refuse_below
 from anylect.decoding.beam_kernels import finish, hear
 from anylect.decoding.emissions import check_log_probs
 from anylect.decoding.histories import rebuild_tables
@@ -29,6 +30,7 @@ from anylect.decoding.rules import (
     BY_STATE,
     BY_TEXT,
     BY_WINDOW,
+    LN10,
     Rules,
     World,
 )
@@ -37,6 +39,7 @@ from anylect.decoding.search import (
     HISTORIES,
     WANTED,
     Search,
+    clear,
     make_room,
     new_search,
 )
@@ -50,8 +53,9 @@ from anylect.text.vocabulary import Vocabulary
 
 SLACK = 2.0
 """A candidate this far below what is dropped may still be added to others, natural log."""
-USUAL_TOKENS = 32
-"""Tokens of a frame for which there is room from the start."""
+OPEN_MIN_TOKEN = -5.0
+SPARE = 8
+"""Searches kept to be used again: more threads than this make some anew."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,14 +75,19 @@ class BeamOptions:
     """Beams kept."""
     prune_log_prob: float = -10.0
     """Beams this far below the best one are dropped, natural log."""
-    min_token_log_prob: float = -5.0
-    """Tokens less likely than this are not looked at, but for a frame's likeliest."""
+    min_token_log_prob: float | None = None
+    """Tokens less likely than this are not looked at, but for a frame's likeliest; by default -5
+    in the open search, as pyctcdecode, and no limit in the closed one, where words say enough
+    about what is unlikely."""
     max_tokens: int = 32
     """Tokens looked at in a frame; the closed search only."""
     search: Literal["auto", "closed", "open"] = "auto"
     """`closed`: only words of the lexicon, look-ahead, histories merged on the model's state.
     `open`: any word, merging on the last words, as pyctcdecode. `auto`: closed where there are
     words to close it over."""
+    counts_empty_end: bool = False
+    """Score an utterance that ends in a space as if an unknown word followed it, as pyctcdecode
+    does. Costs accuracy; only for equal output."""
     merges_states: bool = True
     """Closed search: whether only the best of the texts stays that the model cannot tell apart
     any more. Without, every text is kept, which is slower and gives a richer n-best list."""
@@ -86,11 +95,13 @@ class BeamOptions:
     def __post_init__(self) -> None:
         refuse_below(self, 1, "width", "max_tokens")
         refuse_below(self, 0, "alpha")
-        for name in ("alpha", "beta", "unknown_offset", "prune_log_prob", "min_token_log_prob"):
-            if math.isnan(getattr(self, name)):
-                raise ConfigError(f"`{name}` is nan", hint="expected a number")
+        for name in ("alpha", "beta"):
+            if not math.isfinite(getattr(self, name)):
+                raise ConfigError(
+                    f"`{name}` is {getattr(self, name)}", hint="expected a finite number"
+                )
         for name in ("prune_log_prob", "min_token_log_prob", "unknown_offset"):
-            if getattr(self, name) > 0:
+            if getattr(self, name) is not None and not getattr(self, name) <= 0:
                 raise ConfigError(
                     f"`{name}` is {getattr(self, name)}",
                     hint="expected a natural logarithm of at most 0",
@@ -161,6 +172,7 @@ class BeamDecoder:
         self.words = list(words or ())
         self.lexicon = self._build_lexicon()
         self._hotwords = self._build_hotwords()
+        self._spare: deque[Search] = deque(maxlen=SPARE)
         _refuse_closed_without_words(self)
 
     @property
@@ -199,6 +211,8 @@ class BeamDecoder:
         if not changes.keys().isdisjoint(("alpha", "search", "scores_ends")):
             other.__dict__.pop("_world", None)
         other.options = dataclasses.replace(self.options, **changes)
+        if other.options.width != self.options.width:
+            other._spare = deque(maxlen=SPARE)
         _refuse_closed_without_words(other)
         return other
 
@@ -236,20 +250,21 @@ class BeamDecoder:
             emissions: Of a whole utterance.
             count: How many at most; by default all that are left.
         """
-        search = self.begin()
-        search = self.hear(search, emissions.log_probs)
-        return self.finish(search, count=count)
+        search = self.hear(self.begin(), emissions.log_probs)
+        beams = self.finish(search, count=count)
+        self._spare.append(search)
+        return beams
 
     # ------------------------------------------------------------ a search, step by step
 
     def begin(self) -> Search:
         """Begin a search."""
-        return new_search(
-            width=self.options.width,
-            tokens=len(self.vocabulary),
-            looked_at=min(len(self.vocabulary), self.options.max_tokens, USUAL_TOKENS),
-            unknowns=1 if self.is_closed else 1 << 13,
-        )
+        try:
+            search = self._spare.pop()
+        except IndexError:
+            return new_search(width=self.options.width, tokens=len(self.vocabulary))
+        clear(search)
+        return search
 
     def hear(self, search: Search, log_probs: NDArray[np.float32]) -> Search:
         """Take in emissions (T, V); return the search, which may have moved to larger arrays.
@@ -273,17 +288,11 @@ class BeamDecoder:
         end_word = -1
         if self.model is not None and self.options.scores_ends:
             end_word = self.model.end_word
-        history, acoustic, lm, cut_short = finish(
-            search, self._world, self._rules, end_word
-        )
-        kept = np.flatnonzero(~cut_short) if not cut_short.all() else np.arange(len(history))
-        totals: dict[int, float] = {}
-        for b in kept.tolist():
-            said = int(history[b])
-            totals[said] = np.logaddexp(totals.get(said, -np.inf), acoustic[b])
-        shares = dict(zip(history[kept].tolist(), lm[kept].tolist(), strict=True))
-        ranked = sorted(totals, key=lambda said: -(totals[said] + shares[said]))
-        return [self._beam(search, said, totals[said], shares[said]) for said in ranked[:count]]
+        ends = finish(search, self._world, self._rules, end_word)
+        # The best beam first; of beams of one text, the last one decides how it ends.
+        order = np.argsort(-search.beams["score"][: counts[BEAMS]], kind="stable")
+        said = _rank(*(column[order].tolist() for column in ends))
+        return [self._beam(search, *each) for each in said[:count]]
 
     def _make_room(self, search: Search) -> Search:
         search = make_room(search, nodes=len(self.lexicon))
@@ -293,9 +302,10 @@ class BeamDecoder:
     def words_of(self, search: Search, history: int) -> list[str]:
         """Return the words of a history."""
         words: list[str] = []
+        nodes, parents = search.histories["node"], search.histories["parent"]
         while history > 0:
-            words.append(self.spell(search, int(search.histories["node"][history])))
-            history = int(search.histories["parent"][history])
+            words.append(self.spell(search, int(nodes[history])))
+            history = int(parents[history])
         return words[::-1]
 
     def spell(self, search: Search, node: int) -> str:
@@ -354,6 +364,10 @@ class BeamDecoder:
     @cached_property
     def _rules(self) -> Rules:
         options, vocabulary, closed = self.options, self.vocabulary, self.is_closed
+        min_token = options.min_token_log_prob
+        if min_token is None:
+            min_token = -math.inf if closed else OPEN_MIN_TOKEN
+        longest = max(map(len, vocabulary.tokens))
         merging = BY_WINDOW
         if closed and self.model is not None:
             merging = BY_STATE if options.merges_states else BY_TEXT
@@ -362,14 +376,18 @@ class BeamDecoder:
         return Rules(
             width=options.width,
             max_tokens=options.max_tokens if closed else len(vocabulary),
-            min_token=options.min_token_log_prob,
+            min_token=min_token,
             cut=math.exp(max(options.prune_log_prob, -600.0)),
             early_cut=math.exp(max(options.prune_log_prob - SLACK, -600.0)),
             alpha=options.alpha,
             beta=options.beta,
             unknown_offset=options.unknown_offset,
             best_word=math.exp(max(options.beta, 0.0)),
+            best_unknown=math.exp(options.beta + options.alpha * LN10 * options.unknown_offset)
+            if self.model is not None
+            else 1.0,
             unknown_gain=math.exp(options.unknown_offset) if self.model is not None else 1.0,
+            most_credit=math.exp(min(self._hotwords.steepest * longest, 300.0)),
             blank=vocabulary.blank,
             boundary=-1 if vocabulary.boundary is None else vocabulary.boundary,
             ending=self._ending,
@@ -377,10 +395,28 @@ class BeamDecoder:
             has_model=self.model is not None,
             has_words=self.lexicon.words > 0,
             has_hotwords=bool(self.hotwords and self.hotwords.weights),
+            counts_empty_end=options.counts_empty_end,
             merging=merging,
             window=max(1, (self.model.order if self.model is not None else 1) - 1),
-            longest=max(map(len, vocabulary.tokens)),
+            longest=longest,
         )
+
+
+def _rank(
+    histories: list[int], acoustic: list[float], lm: list[float], cut_short: list[bool]
+) -> list[tuple[int, float, float]]:
+    """Add up beams of one text, best first; those whose last word is none only if there are no
+    others.
+    """
+    is_rescued = all(cut_short)
+    totals: dict[int, tuple[float, float]] = {}
+    for history, heard, share, short in zip(histories, acoustic, lm, cut_short, strict=True):
+        if not short or is_rescued:
+            before = totals.get(history, (-math.inf, share))[0]
+            high, low = max(before, heard), min(before, heard)
+            totals[history] = high + math.log1p(math.exp(low - high)), share
+    ranked = sorted(totals.items(), key=lambda item: -(item[1][0] + item[1][1]))
+    return [(history, *scores) for history, scores in ranked]
 
 
 def _choose_ending(

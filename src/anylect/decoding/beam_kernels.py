@@ -22,7 +22,7 @@ from anylect.decoding.histories import close_word, future_place
 from anylect.decoding.hotwords import BOUNDARY, follow
 from anylect.decoding.moves import list_moves
 from anylect.decoding.pruning import prune
-from anylect.decoding.rules import ANYWHERE, AT_BOUNDARY, Here, Rules, World
+from anylect.decoding.rules import ANYWHERE, AT_BOUNDARY, LN10, Here, Rules, World
 from anylect.decoding.search import (
     ACTIVE,
     ALL_BLANK,
@@ -98,26 +98,63 @@ def _begin(search: Search, world: World) -> None:
 @inlined
 def _choose_tokens(search: Search, rules: Rules, log_probs: NDArray[np.float32]) -> None:
     """Write down which tokens to look at, likeliest first, and their probabilities."""
-    active, prob, stay = search.active, search.token_prob, search.stay_prob
+    active, prob = search.active, search.token_prob
     for i in range(search.counts[ACTIVE]):
         prob[active[i]] = 0.0
-    best = 0
+    least = max(rules.min_token, _least_of_use(search, rules, log_probs))
+    best, count = 0, 0
     for token in range(log_probs.size):
-        if log_probs[token] > log_probs[best]:
+        log_prob = log_probs[token]
+        if log_prob > log_probs[best]:
             best = token
-    count = 0
-    for token in range(log_probs.size):
-        if log_probs[token] >= rules.min_token or token == best:
+        if log_prob >= least:
             count = _insert(active, count, token, log_probs, rules)
+    boundary = rules.boundary
+    if boundary >= 0 and rules.min_token <= log_probs[boundary] < least:
+        count = _insert(active, count, boundary, log_probs, rules)
+    if count == 0 or active[0] != best:
+        count = _insert(active, count, best, log_probs, rules)
     search.counts[ACTIVE] = count
     for i in range(count):
         prob[active[i]] = math.exp(log_probs[active[i]])
-    # What is likely may lead to no word of a closed search: staying is always tried.
+    _weigh_staying(search, rules, log_probs)
+
+
+@inlined
+def _least_of_use(search: Search, rules: Rules, log_probs: NDArray[np.float32]) -> float:
+    """Return a log-probability below which no letter can follow any beam.
+
+    The best beam, whose score is 1, can stay; a letter less likely than that by more than the cut
+    is dropped in any case, because no more is expected of a longer beginning. Ends of words are
+    another matter: they depend on the language model.
+    """
+    stays = log_probs[rules.blank]
+    last = search.beams[0].last
+    if last >= 0:
+        stays = max(stays, log_probs[last])
+    if not rules.closed and stays < rules.min_token:
+        return -math.inf  # there, staying has to be likely enough too
+    return float(stays + math.log(rules.early_cut / rules.most_credit))
+
+
+@inlined
+def _weigh_staying(search: Search, rules: Rules, log_probs: NDArray[np.float32]) -> None:
+    """Write down the probabilities of the blank and of what beams may repeat.
+
+    What is likely may lead to no word of a closed search, so there staying is always tried.
+    """
+    stay, prob = search.stay_prob, search.token_prob
     stay[rules.blank] = math.exp(log_probs[rules.blank]) if rules.closed else prob[rules.blank]
     for b in range(search.counts[BEAMS]):
         last = search.beams[b].last
-        if last >= 0:
-            stay[last] = math.exp(log_probs[last]) if rules.closed else prob[last]
+        if last < 0 or last == rules.blank:
+            continue
+        stay[last] = prob[last]
+        if rules.closed and prob[last] == 0.0:
+            if search.stay_frame[last] != search.counts[FRAMES]:
+                search.stay_frame[last] = search.counts[FRAMES]
+                search.stay_rare[last] = math.exp(log_probs[last])
+            stay[last] = search.stay_rare[last]
 
 
 @inlined
@@ -145,7 +182,7 @@ def _insert(
 def _has_room(search: Search, rules: Rules) -> bool:
     """Say whether the worst that a frame can bring fits; note what it takes."""
     beams, active = search.counts[BEAMS], search.counts[ACTIVE]
-    candidates = beams * (2 * active + 2)
+    candidates = beams * (2 + active * (2 if rules.ending == ANYWHERE else 1))
     histories = beams * (1 if rules.ending == AT_BOUNDARY else active + 1)
     unknowns = 0 if rules.closed else beams * active * rules.longest
     search.counts[WANTED] = candidates
@@ -166,8 +203,12 @@ def _expand(search: Search, world: World, rules: Rules) -> None:
     search.counts[STAMP] += 1
     stamp = search.counts[STAMP] << 32
     best, count = 0.0, 0
+    most = rules.best_word * rules.most_credit * search.token_prob[search.active[0]]
     for b in range(search.counts[BEAMS]):
         beam = search.beams[b]
+        most_here = beam.weight * world.hotwords.credit[beam.hot] * most
+        if most_here < best * rules.early_cut:
+            continue  # no token can save it
         here = Here(
             np.int64(beam.history),
             np.int64(beam.node),
@@ -237,9 +278,28 @@ def finish(
             if rules.has_hotwords and rules.ending != ANYWHERE:
                 hot = follow(world.hotwords, np.int64(beam.hot), BOUNDARY)
                 acoustic[b] += math.log(world.hotwords.earned[hot])
-        last = search.histories[history[b]]
-        lm[b] = last.log_lm
-        if rules.has_model and end_word >= 0:
-            state = (last.state[0], last.state[1])
-            lm[b] += rules.alpha * advance(world.model, state, end_word)[0]
+        lm[b] = search.histories[history[b]].log_lm
+        if rules.has_model:
+            empty = rules.counts_empty_end and beam.node == 0
+            lm[b] += _end_sentence(search, world, rules, history[b], end_word, empty)
     return history, acoustic, lm, cut_short
+
+
+@lean
+def _end_sentence(
+    search: Search,
+    world: World,
+    rules: Rules,
+    history: Integer,
+    end_word: Integer,
+    empty: bool,  # noqa: FBT001  kernels take no keywords
+) -> float:
+    """Return what the end of a sentence is worth, after an empty word or none."""
+    last = search.histories[history]
+    state, share = (last.state[0], last.state[1]), 0.0
+    if empty:
+        log_prob, state = advance(world.model, state, np.int64(0))
+        share += rules.alpha * (log_prob + LN10 * rules.unknown_offset) + rules.beta
+    if end_word >= 0:
+        share += rules.alpha * advance(world.model, state, end_word)[0]
+    return float(share)

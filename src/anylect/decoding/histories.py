@@ -6,7 +6,7 @@ import numpy as np
 
 from anylect.compiled import Integer, inlined, lean
 from anylect.decoding.hashing import mix, mix_pair
-from anylect.decoding.lexicon import NO_WORD, VOUCHED
+from anylect.decoding.lexicon import NO_WORD
 from anylect.decoding.rules import BY_STATE, BY_WINDOW, LN10, Rules, World
 from anylect.decoding.search import FRAMES, FUTURES, HISTORIES, UNKNOWNS, Search
 from anylect.decoding.unknown_words import ask_number

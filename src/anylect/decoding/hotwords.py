@@ -67,6 +67,8 @@ class KernelHotwords(NamedTuple):
     """(states,): e to what the unfinished phrases here are worth."""
     earned: NDArray[np.float64]
     """(states,): e to the weights of the phrases that end here."""
+    steepest: float
+    """The most that one character can add, natural log."""
 
 
 def build_hotwords(hotwords: Hotwords | None, alphabet: str, *, spaced: bool) -> KernelHotwords:
@@ -143,8 +145,10 @@ class _States:
                 self.failure.append(0)
             state = self.children[state][letter]
             # The boundary before a phrase is no progress, the one behind it completes it.
-            share = weight * (place - 1) / (len(letters) - 1) if letters[0] == BOUNDARY else (
-                weight * place / len(letters)
+            share = (
+                weight * (place - 1) / (len(letters) - 1)
+                if letters[0] == BOUNDARY
+                else (weight * place / len(letters))
             )
             if place == len(letters):
                 self.earned[state] += weight
@@ -161,7 +165,7 @@ class _States:
                 queue.append(child)
             fallen = self.failure[state]
             self.earned[state] += self.earned[fallen]
-            if not self.credit[state]:
+            if abs(self.credit[fallen]) > abs(self.credit[state]):
                 self.credit[state] = self.credit[fallen]
 
     def _step(self, state: int, letter: int) -> int:
@@ -185,7 +189,16 @@ class _States:
             failure=np.array(self.failure, np.int32),
             credit=np.exp(np.array(self.credit)),
             earned=np.exp(np.array(self.earned)),
+            steepest=self._steepest(),
         )
+
+    def _steepest(self) -> float:
+        steps = (
+            self.earned[child] + self.credit[child] - self.credit[state]
+            for state, children in enumerate(self.children)
+            for child in children.values()
+        )
+        return max(0.0, *steps, 0.0)
 
 
 @lean

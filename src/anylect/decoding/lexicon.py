@@ -55,6 +55,8 @@ class KernelLexicon(NamedTuple):
     parent: NDArray[np.int32]
     letter: NDArray[np.int32]
     """(N,): the node before, and the character that leads from it to this one."""
+    length: NDArray[np.int16]
+    """(N,): how many characters lead here; the marker is none."""
     code_points: NDArray[np.int32]
     """(C,): of the characters."""
 
@@ -170,9 +172,7 @@ def _letters(
 ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
     """Return (n, L) letters of spellable words, sorted, -1 behind the end; and which they are."""
     known = set(alphabet)
-    usable = (
-        (word, index) for index, word in enumerate(words) if word and known.issuperset(word)
-    )
+    usable = ((word, index) for index, word in enumerate(words) if word and known.issuperset(word))
     ordered = sorted(usable)
     kept = np.array([index for _, index in ordered], np.int64)
     spelled = [prefix + word for word, _ in ordered]
@@ -256,6 +256,7 @@ def _connect(tree: _Tree, alphabet: str, vocabulary: Vocabulary) -> KernelLexico
         begins_word=np.array(begins, np.bool_),
         parent=tree.parent,
         letter=tree.letter,
+        length=np.maximum(tree.depth - any(begins), 0).astype(np.int16),
         code_points=np.array([ord(letter) for letter in alphabet], np.int32),
     )
 

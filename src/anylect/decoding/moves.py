@@ -52,7 +52,7 @@ def _end_word(search: Search, world: World, rules: Rules, here: Here) -> None:
         hot = follow(world.hotwords, hot, BOUNDARY)
         weight *= world.hotwords.earned[hot]
         credit = world.hotwords.credit[hot]
-    if weight * credit * rules.best_word < here.least:
+    if weight * credit * _best_word(world, rules, here.node) < here.least:
         return  # no language model can make it better
     history = close_word(search, world, rules, here.history, here.node)
     if history >= 0:
@@ -62,8 +62,14 @@ def _end_word(search: Search, world: World, rules: Rules, here: Here) -> None:
 
 @inlined
 def _spell_on(search: Search, world: World, rules: Rules, here: Here) -> None:
-    """Take the edges that leave this node; in an open search, leave the lexicon too."""
+    """Take the edges that leave this node; in an open search, leave the lexicon too.
+
+    No more is expected of a longer beginning than of a shorter one, so a beam that cannot afford
+    the likeliest token can afford none.
+    """
     lexicon, prob, active = world.lexicon, search.token_prob, search.counts[ACTIVE]
+    if here.score * _likeliest(search, rules, here.last) * rules.most_credit < here.least:
+        return
     first = end = np.int64(0)
     if here.node < world.gain.size:
         first = np.int64(lexicon.first_edge[here.node])
@@ -80,9 +86,17 @@ def _spell_on(search: Search, world: World, rules: Rules, here: Here) -> None:
             if child >= 0 and token != here.last:
                 _spell(search, world, rules, here, token, child)
     if not rules.closed:
-        hope = here.weight * prob[search.active[0]]
-        if rules.has_hotwords or hope * rules.unknown_gain >= here.least:
-            _spell_unknown(search, world, rules, here)
+        _spell_unknown(search, world, rules, here)
+
+
+@inlined
+def _likeliest(search: Search, rules: Rules, last: Integer) -> float:
+    """Return the probability of the likeliest token that would be a new letter."""
+    for i in range(search.counts[ACTIVE]):
+        token = search.active[i]
+        if token != rules.blank and token != last and token != rules.boundary:
+            return float(search.token_prob[token])
+    return 0.0
 
 
 @inlined
@@ -103,20 +117,23 @@ def _find_edge(lexicon: KernelLexicon, node: Integer, token: Integer) -> Integer
     return np.int64(-1)
 
 
-@lean
+@inlined
 def _spell_unknown(search: Search, world: World, rules: Rules, here: Here) -> None:
     """Take the tokens that no edge takes."""
-    lexicon = world.lexicon
+    lexicon, known = world.lexicon, world.gain.size
+    gain = rules.unknown_gain
+    if here.node >= known:
+        gain = min(gain, search.unknowns[here.node - known].gain)
     for i in range(search.counts[ACTIVE]):
         token = np.int64(search.active[i])
+        hope = here.weight * search.token_prob[token] * gain
+        if hope * rules.most_credit < here.least:
+            return  # the others are less likely still
         writes = lexicon.first_character[token] < lexicon.first_character[token + 1]
         begins = rules.ending == AT_MARKER and here.node > 0 and lexicon.begins_word[token]
         if not writes or begins or token == here.last:
             continue  # blank, boundary and the like write nothing
-        if here.node < world.gain.size and _find_edge(lexicon, here.node, token) >= 0:
-            continue
-        hope = here.weight * search.token_prob[token]
-        if rules.has_hotwords or hope * rules.unknown_gain >= here.least:
+        if here.node >= known or _find_edge(lexicon, here.node, token) < 0:
             child = unknown_node(search, world, rules, here.node, token)
             _spell(search, world, rules, here, token, child)
 
@@ -172,6 +189,15 @@ def _begin_words(search: Search, world: World, rules: Rules, here: Here) -> None
         weight *= search.histories[history].step
         score = weight * credit * _gain(search, world, child, credit)
         _add(search, pack(history, child, token), weight, score, hot)
+
+
+@inlined
+def _best_word(world: World, rules: Rules, node: Integer) -> float:
+    """Return the most that a word can gain at its end, as a factor."""
+    if not rules.closed and rules.has_words:
+        if node >= world.gain.size or world.lexicon.word[node] <= 0:
+            return rules.best_unknown
+    return rules.best_word
 
 
 @inlined

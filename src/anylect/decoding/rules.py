@@ -32,8 +32,12 @@ class Rules(NamedTuple):
     unknown_offset: float
     best_word: float
     """The most that a word can gain at its end: e to beta, or 1."""
+    best_unknown: float
+    """The most that a word can that the model does not know."""
     unknown_gain: float
     """The most that a beginning is worth that no known word has."""
+    most_credit: float
+    """The most that one frame can gain by hotwords, as a factor; 1 without them."""
     blank: int
     boundary: int
     """-1 where there is none."""
@@ -47,6 +51,8 @@ class Rules(NamedTuple):
     has_model: bool
     has_words: bool
     has_hotwords: bool
+    counts_empty_end: bool
+    """Score an utterance that ends at a boundary as if an unknown word followed."""
 
 
 class World(NamedTuple):

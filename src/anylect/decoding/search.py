@@ -93,6 +93,9 @@ class Search(NamedTuple):
     """(V,): probabilities of this frame's tokens, 0 for those not looked at."""
     stay_prob: NDArray[np.float64]
     """(V,): probabilities of the blank and of what beams may repeat; others are stale."""
+    stay_rare: NDArray[np.float64]
+    stay_frame: NDArray[np.int64]
+    """(V,): probabilities of tokens not looked at otherwise, and for which frame they hold."""
     active: NDArray[np.int32]
     points: NDArray[np.int32]
     """Room to write a word down, as code points; `written` as UTF-8."""
@@ -101,16 +104,14 @@ class Search(NamedTuple):
     totals: NDArray[np.float64]
 
 
-def new_search(*, width: int, tokens: int, looked_at: int, unknowns: int) -> Search:
+def new_search(*, width: int, tokens: int) -> Search:
     """Make the arrays of a search that has not heard anything.
 
     Args:
         width: Beams kept.
         tokens: Of the vocabulary.
-        looked_at: Tokens that a frame commonly needs; more of them make the search grow.
-        unknowns: Beginnings of unknown words to have room for at first.
     """
-    room = width * (2 * looked_at + 2)
+    room = 12 * width  # most frames need less; others make the search grow once
     return Search(
         beams=_records(width, BEAM),
         candidates=_records(room, CANDIDATE),
@@ -121,16 +122,28 @@ def new_search(*, width: int, tokens: int, looked_at: int, unknowns: int) -> Sea
         history_table=np.zeros(1 << 13, np.int32),
         futures=np.zeros((1 << 12, 2), np.uint64),
         future_table=np.zeros(1 << 13, np.int32),
-        unknowns=_records(unknowns, UNKNOWN),
-        unknown_table=np.zeros(_table_size(unknowns), np.int32),
+        unknowns=_records(1 << 6, UNKNOWN),
+        unknown_table=np.zeros(1 << 7, np.int32),
         token_prob=np.zeros(tokens, np.float64),
         stay_prob=np.zeros(tokens, np.float64),
+        stay_rare=np.zeros(tokens, np.float64),
+        stay_frame=np.full(tokens, -1, np.int64),
         active=np.zeros(tokens, np.int32),
         points=np.empty(LONGEST_WORD, np.int32),
         written=np.empty(4 * LONGEST_WORD, np.uint8),
         counts=np.zeros(16, np.int64),
         totals=np.zeros(4, np.float64),
     )
+
+
+def clear(search: Search) -> None:
+    """Let a search be used again, with all the room that it has grown to."""
+    search.history_table[:] = search.future_table[:] = search.unknown_table[:] = 0
+    stamp = search.counts[STAMP]
+    search.token_prob[:] = 0.0
+    search.stay_frame[:] = -1
+    search.counts[:], search.totals[:] = 0, 0.0
+    search.counts[STAMP] = stamp
 
 
 def make_room(search: Search, *, nodes: int) -> Search:
@@ -148,6 +161,7 @@ def make_room(search: Search, *, nodes: int) -> Search:
     if wanted[0] > len(candidates):
         candidates = _records(2 * int(wanted[0]), CANDIDATE)
         order = np.empty(len(candidates), np.int32)
+        search.counts[STAMP] = 0
         table = np.zeros(_table_size(len(candidates)), np.int64)
     histories = _longer(search.histories, search.counts[HISTORIES], wanted[1])
     unknowns = _longer(search.unknowns, search.counts[UNKNOWNS], wanted[2])
@@ -191,9 +205,7 @@ def _forget(search: Search, *, nodes: int) -> None:
     search.counts[[HISTORIES, FUTURES, UNKNOWNS]] = len(kept), len(kept_futures), len(unknowns)
 
 
-def _ancestors(
-    parent: NDArray[np.int32], start: NDArray[np.int32]
-) -> NDArray[np.int64]:
+def _ancestors(parent: NDArray[np.int32], start: NDArray[np.int32]) -> NDArray[np.int64]:
     """Return, sorted, the numbers from which a start descends; parents below 0 are none."""
     reached = np.zeros(len(parent), bool)
     level = np.unique(start)

@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from anylect.compiled import Integer, lean
+from anylect.compiled import Integer, inlined, lean
 from anylect.decoding.hashing import mix
 from anylect.decoding.rules import Rules, World
 from anylect.decoding.search import UNASKED, UNKNOWNS, Search
@@ -20,7 +20,7 @@ AVERAGE_LENGTH = 6
 _MARKER = 0x2581
 
 
-@lean
+@inlined
 def unknown_node(
     search: Search, world: World, rules: Rules, node: Integer, token: Integer
 ) -> Integer:
@@ -31,10 +31,8 @@ def unknown_node(
     return node
 
 
-@lean
-def _append(
-    search: Search, world: World, rules: Rules, node: Integer, letter: Integer
-) -> Integer:
+@inlined
+def _append(search: Search, world: World, rules: Rules, node: Integer, letter: Integer) -> Integer:
     known, table, unknowns = world.gain.size, search.unknown_table, search.unknowns
     spelling = world.lexicon.spelling[min(node, known - 1)]
     if node >= known:
@@ -47,16 +45,28 @@ def _append(
         if unknowns[table[place] - 1].spelling == spelling:
             return np.int64(table[place] - 1 + known)
         place = (place + np.uint64(1)) & mask
+    table[place] = search.counts[UNKNOWNS] + 1
+    return _make(search, world, rules, node, letter, spelling)
+
+
+@lean
+def _make(
+    search: Search,
+    world: World,
+    rules: Rules,
+    node: Integer,
+    letter: Integer,
+    spelling: np.uint64,
+) -> Integer:
     number = search.counts[UNKNOWNS]
     search.counts[UNKNOWNS] += 1
-    table[place] = number + 1
-    new = unknowns[number]
+    new = search.unknowns[number]
     new.spelling, new.parent, new.letter, new.word = spelling, node, letter, UNASKED
     new.length = _length(search, world, node) + (world.lexicon.code_points[letter] != _MARKER)
     new.gain = 1.0
     if rules.has_model:
         new.gain = math.exp(rules.unknown_offset * max(1.0, new.length / AVERAGE_LENGTH))
-    return np.int64(number + known)
+    return np.int64(number + world.gain.size)
 
 
 @lean
@@ -76,17 +86,13 @@ def ask_number(search: Search, world: World, node: Integer) -> Integer:
     return number
 
 
-@lean
+@inlined
 def _length(search: Search, world: World, node: Integer) -> Integer:
     """Count the letters of a node; the marker before a word is none."""
-    known, lexicon = world.gain.size, world.lexicon
+    known = world.gain.size
     if node >= known:
         return np.int64(search.unknowns[node - known].length)
-    length = np.int64(0)
-    while node > 0:
-        length += lexicon.code_points[lexicon.letter[node]] != _MARKER
-        node = np.int64(lexicon.parent[node])
-    return length
+    return np.int64(world.lexicon.length[node])
 
 
 @lean
