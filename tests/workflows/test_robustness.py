@@ -101,6 +101,31 @@ def test_what_was_measured_is_not_measured_again(measure: Measure, hearings: lis
     assert more.scores[0].report == first.scores[0].report
 
 
+@pytest.mark.parametrize("known", ["one speaker", "no speaker", "one recording of several"])
+def test_what_is_read_back_is_paired_with_what_is_heard_now(
+    measure: Measure, tone_manifest: Path, tmp_path: Path, known: str
+) -> None:
+    records = [json.loads(line) for line in tone_manifest.read_text().splitlines()]
+    recordings = [str(tone_manifest.parent / record["audio"]) for record in records]
+    for number, record in enumerate(records):
+        record["audio"] = recordings[number]
+        record["speaker"] = "s" if known == "one speaker" else None
+        if known == "one recording of several":
+            record["audio"] = recordings[number % 5]
+            record["duration"] = 0.5
+    manifest = tmp_path / "set.jsonl"
+    manifest.write_text("".join(json.dumps(record) + "\n" for record in records))
+    settings: dict[str, Any] = {"manifest": manifest, "split": None}
+    fresh = measure("telephone", "speed-0.8", output=tmp_path / "fresh", **settings)
+    measure("telephone", **settings)
+    mixed = measure("telephone", "speed-0.8", **settings)
+    assert mixed.changes == fresh.changes
+    assert mixed.clean.unit == fresh.clean.unit
+    assert mixed.relative == fresh.relative
+    assert fresh.changes[2] is not None
+    assert fresh.changes[2].difference != 0
+
+
 @pytest.mark.parametrize(
     ("changes", "heard_again"),
     [

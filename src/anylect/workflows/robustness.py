@@ -133,7 +133,7 @@ def _measure(
     config = listener.config
     place = config.folder / "robustness"
     name = f"{config.set_name}.{condition.name}"
-    measured = load_measured(place, name, key=key)
+    measured = load_measured(place, name, key=key, utterances=_utterances(config))
     if measured is None:
         began = time.monotonic()
         with Evidence(place, name) as evidence:

@@ -6,15 +6,17 @@ that it can be read by a person who asks why something was measured anew.
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from anylect.audio.conditions import CLEAN, Condition, GridOptions
 from anylect.audio.degrade import VERSION
 from anylect.audio.sounds import open_sounds
-from anylect.evaluation.scoreboard import Scoreboard, parse_scored
+from anylect.evaluation.scoreboard import Scoreboard, parse_scored, score
 from anylect.hub.bundle import Bundle
+from anylect.records import Utterance
 
 Key = dict[str, Any]
 
@@ -72,8 +74,13 @@ def hash_sounds(folder: Path) -> str:
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 
-def load_measured(folder: Path, name: str, *, key: Key) -> tuple[Scoreboard, float | None] | None:
+def load_measured(
+    folder: Path, name: str, *, key: Key, utterances: Iterable[Utterance]
+) -> tuple[Scoreboard, float | None] | None:
     """Read the scores of a condition back; None where there are none, or others.
+
+    Evidence does not say all that a score knows of its utterance, so that is taken from the
+    manifest again: what is resampled must be the same, and in the same order, as when it was heard.
 
     Returns:
         What was scored, and the seconds it took.
@@ -82,16 +89,24 @@ def load_measured(folder: Path, name: str, *, key: Key) -> tuple[Scoreboard, flo
         facts = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
         if facts["key"] != json.loads(json.dumps(key)):
             return None
-        board = Scoreboard()
         with (folder / f"{name}.utterances.jsonl").open(encoding="utf-8") as lines:
-            for line in lines:
-                record = json.loads(line)
-                if "unreadable" in record:
-                    board.skip("unreadable")
-                else:
-                    board.append(parse_scored(record))
+            board = _read_board(lines, utterances)
     except (OSError, ValueError, KeyError, TypeError):
         return None  # missing, half-written or edited: it is measured anew
-    if board.utterances != facts["utterances"]:
-        return None
     return board, facts.get("processing_seconds")
+
+
+def _read_board(lines: Iterable[str], utterances: Iterable[Utterance]) -> Scoreboard:
+    """Pool the lines of an evidence, one for each utterance; else raise a ValueError."""
+    board = Scoreboard()
+    for line, utterance in zip(lines, utterances, strict=True):
+        record = json.loads(line)
+        if record["id"] != utterance.id:
+            raise ValueError(utterance.id)
+        if "unreadable" in record:
+            board.skip("unreadable")
+            continue
+        known = score("", "", utterance=utterance)
+        kept = parse_scored(record)
+        board.append(replace(kept, speaker=known.speaker, recording=known.recording))
+    return board
