@@ -107,11 +107,12 @@ def test_what_is_read_back_is_paired_with_what_is_heard_now(
 ) -> None:
     records = [json.loads(line) for line in tone_manifest.read_text().splitlines()]
     recordings = [str(tone_manifest.parent / record["audio"]) for record in records]
+    texts = [record["text"] for record in records]
     for number, record in enumerate(records):
         record["audio"] = recordings[number]
         record["speaker"] = "s" if known == "one speaker" else None
         if known == "one recording of several":
-            record["audio"] = recordings[number % 5]
+            record["audio"], record["text"] = recordings[number % 5], texts[number % 5]
             record["duration"] = 0.5
     manifest = tmp_path / "set.jsonl"
     manifest.write_text("".join(json.dumps(record) + "\n" for record in records))
