@@ -43,3 +43,21 @@ def test_a_folder_others_can_write_to_is_not_used(
     assert compiled._private_folder() == first
     first.chmod(0o777)
     assert compiled._private_folder() != first
+
+
+def test_a_kernel_knows_every_file_it_is_made_of() -> None:
+    from anylect.decoding import beam_kernels
+
+    made_of = {name for name, *_ in compiled._stamp(beam_kernels.__name__)}
+    assert {"beam_kernels.py", "moves.py", "hotwords.py", "rules.py", "ngram.py"} <= made_of
+    assert "captions.py" not in made_of
+
+
+def test_a_kept_kernel_whose_classes_have_other_names_now_is_compiled_anew(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(self: object) -> None:
+        raise AttributeError("module has no attribute 'OldName'")
+
+    monkeypatch.setattr(caching.IndexDataCacheFile, "_load_index", fail)
+    assert compiled.compiled(increase)(41) == 42

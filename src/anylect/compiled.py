@@ -4,19 +4,24 @@
 cache folder can be written, as in a read-only container. Here this is settled once: such a
 process gets a private folder of its own, and where even that fails the kernel is compiled
 anew by every process. A kept kernel is dropped when its own file changes, as numba does, and
-also when one of the kernels it calls does. Kernels release the interpreter lock, so threads run
+also when one of ours that it imports does. Kernels release the interpreter lock, so threads run
 them side by side.
 """
 
 import os
+import re
 import stat
+import sys
 import tempfile
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any, TypeVar, cast
 
 import numba
 import numpy as np
+from numba.core.caching import IndexDataCacheFile
 
 Integer = int | np.int64
 """A whole number as kernels take and return it: numba makes no difference between the two."""
@@ -73,23 +78,59 @@ def _keep(function: Function, **settings: bool) -> Function:
 
 
 def _compile(function: Function, *, keep: bool, **settings: bool) -> Function:
-    kernel: Any = numba.njit(cache=keep, nogil=True, error_model="numpy", **settings)(function)
-    kernel.anylect_stamp = _stamp(function)
+    compiler: Any = numba.njit(cache=keep, nogil=True, error_model="numpy", **settings)
+    kernel = compiler(function)
     if keep:
-        kernel._cache._cache_file._source_stamp = kernel.anylect_stamp
+        files = kernel._cache._cache_file
+        files.__class__, files._source_stamp = _KeptKernels, _stamp(function.__module__)
     return cast(Function, kernel)
 
 
-def _stamp(function: Callable[..., Any]) -> Stamp:
-    """Tell what a kernel is made of: its file and those of the kernels its module knows."""
-    path = Path(function.__code__.co_filename)
-    files: set[tuple[str, int, int]] = set()
-    if path.exists():  # not so for what is typed into an interpreter
+class _KeptKernels(IndexDataCacheFile):
+    """numba's kept kernels of one function, dropped when they cannot be read any more.
+
+    What it keeps names the tuples a kernel takes by their class; after an upgrade that renames
+    one, numba would fail instead of compiling anew.
+    """
+
+    def _load_index(self) -> dict[Any, Any]:
+        try:
+            index: dict[Any, Any] = super()._load_index()  # type: ignore[no-untyped-call]
+        except (AttributeError, ImportError, TypeError, ValueError, EOFError, UnpicklingError):
+            return {}
+        return index
+
+
+def _stamp(module: str) -> Stamp:
+    """Tell which files a module's kernels are made of, and how old they are."""
+    files = []
+    for path in sorted(_sources(module)):
         found = path.stat()
-        files.add((path.name, found.st_mtime_ns, found.st_size))
-    for known in function.__globals__.values():
-        files.update(getattr(known, "anylect_stamp", ()))
-    return tuple(sorted(files))
+        files.append((path.name, found.st_mtime_ns, found.st_size))
+    return tuple(files)
+
+
+def _sources(module: str) -> set[Path]:
+    """Return the files of a module and of those of ours that it imports, however far off."""
+    seen: set[str] = set()
+    files: set[Path] = set()
+    ahead = [module]
+    while ahead:
+        name = ahead.pop()
+        if name in seen:
+            continue
+        seen.add(name)
+        file = getattr(sys.modules.get(name), "__file__", None)
+        if file is not None:  # nothing that is typed into an interpreter has one
+            files.add(Path(file))
+            ahead.extend(_imports(Path(file)))
+    return files
+
+
+@cache
+def _imports(path: Path) -> list[str]:
+    text = path.read_text(encoding="utf-8")
+    return re.findall(r"^from (anylect\.[.\w]*) import", text, re.MULTILINE)
 
 
 def _private_folder() -> Path:

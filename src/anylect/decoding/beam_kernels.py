@@ -102,7 +102,8 @@ def _choose_tokens(search: Search, rules: Rules, log_probs: NDArray[np.float32])
     for i in range(search.counts[ACTIVE]):
         prob[active[i]] = 0.0
     least = max(rules.min_token, _least_of_use(search, rules, log_probs))
-    best, count = 0, 0
+    best = 0
+    count: Integer = 0
     for token in range(log_probs.size):
         log_prob = log_probs[token]
         if log_prob > log_probs[best]:

@@ -20,16 +20,19 @@ def pack(history: Integer, node: Integer, last: Integer) -> np.uint64:
 
 @inlined
 def history_of(key: np.uint64) -> Integer:
+    """Return the history in a key."""
     return np.int64(key >> _HISTORY_SHIFT)
 
 
 @inlined
 def node_of(key: np.uint64) -> Integer:
+    """Return the node in a key."""
     return np.int64((key >> _NODE_SHIFT) & _NODE_MASK)
 
 
 @inlined
 def last_of(key: np.uint64) -> Integer:
+    """Return the last token in a key."""
     return np.int64(key & _TOKEN_MASK)
 
 
@@ -43,4 +46,5 @@ def mix(key: np.uint64) -> np.uint64:
 
 @inlined
 def mix_pair(first: np.uint64, second: np.uint64) -> np.uint64:
+    """Mix twice 64 bits into 64."""
     return mix(first ^ mix(second))

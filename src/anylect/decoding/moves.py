@@ -178,7 +178,7 @@ def _begin_words(search: Search, world: World, rules: Rules, here: Here) -> None
                 hot = follow(world.hotwords, hot, np.int64(lexicon.characters[place]))
                 weight *= world.hotwords.earned[hot]
             credit = world.hotwords.credit[hot]
-        child = np.int64(lexicon.root_child[token])
+        child: Integer = np.int64(lexicon.root_child[token])
         if weight * credit * rules.best_word < here.least or (child < 0 and rules.closed):
             continue
         history = close_word(search, world, rules, here.history, here.node)
@@ -194,10 +194,10 @@ def _begin_words(search: Search, world: World, rules: Rules, here: Here) -> None
 @inlined
 def _best_word(world: World, rules: Rules, node: Integer) -> float:
     """Return the most that a word can gain at its end, as a factor."""
-    if not rules.closed and rules.has_words:
-        if node >= world.gain.size or world.lexicon.word[node] <= 0:
-            return rules.best_unknown
-    return rules.best_word
+    if rules.closed or not rules.has_words:
+        return rules.best_word
+    is_listed = node < world.gain.size and world.lexicon.word[node] > 0
+    return rules.best_word if is_listed else rules.best_unknown
 
 
 @inlined

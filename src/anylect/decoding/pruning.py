@@ -17,7 +17,7 @@ def prune(search: Search, rules: Rules) -> None:
     """Keep the best candidates as beams, the very best first, scaled to a best score of 1."""
     candidates, order = search.candidates, search.order
     least = search.totals[BEST] * rules.cut
-    count = 0
+    count: Integer = 0
     for i in range(search.counts[CANDIDATES]):
         if candidates[i].score >= least:
             order[count] = i
@@ -58,9 +58,9 @@ def _merge_futures(search: Search, count: Integer) -> Integer:
         place = mix_pair(rest, np.uint64(future)) & mask
         while table[place] >= stamp:
             other = candidates[order[table[place] - stamp]]
-            if other.key & REST_MASK == rest and other.hot == mine.hot:
-                if _future(search, other.key) == future:
-                    break
+            same = other.key & REST_MASK == rest and other.hot == mine.hot
+            if same and _future(search, other.key) == future:
+                break
             place = (place + np.uint64(1)) & mask
         if table[place] < stamp:
             table[place] = stamp + kept

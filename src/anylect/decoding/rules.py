@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from anylect.compiled import Integer
 from anylect.decoding.hotwords import KernelHotwords
 from anylect.decoding.lexicon import KernelLexicon
 from anylect.lm.ngram import KernelModel
@@ -70,10 +71,10 @@ class World(NamedTuple):
 class Here(NamedTuple):
     """A beam as it is looked at, and the least score that is still of use."""
 
-    history: int
-    node: int
-    last: int
-    hot: int
+    history: Integer
+    node: Integer
+    last: Integer
+    hot: Integer
     weight: float
     score: float
     least: float
