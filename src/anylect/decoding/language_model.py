@@ -94,10 +94,10 @@ class LanguageModel:
     def weights(self) -> LanguageModelWeights:
         """The weights as they are now, under anylect's names."""
         return LanguageModelWeights(
-            alpha=self.alpha,
-            beta=self.beta,
-            unknown_offset=self.unk_score_offset,
-            scores_ends=self.score_boundary,
+            alpha=float(self.alpha),  # kernels are compiled anew for whole numbers
+            beta=float(self.beta),
+            unknown_offset=float(self.unk_score_offset),
+            scores_ends=bool(self.score_boundary),
         )
 
     @property

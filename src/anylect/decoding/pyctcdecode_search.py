@@ -16,10 +16,11 @@ from anylect.decoding.hotwords import Hotwords
 from anylect.decoding.language_model import LanguageModel, states_after
 from anylect.decoding.language_model_folder import LanguageModelWeights
 from anylect.decoding.pyctcdecode_input import build_columns
-from anylect.decoding.spelling import find_spelling
+from anylect.decoding.spelling import Speller
 from anylect.decoding.timing import align_tokens, find_words
 from anylect.errors import ConfigError, LanguageModelError
 from anylect.lm.ngram import EMPTY, State
+from anylect.records import Emissions
 
 WordFrames = tuple[str, tuple[int, int]]
 
@@ -89,6 +90,7 @@ class Searches:
             LanguageModelError: When the labels spell none of the language model's words.
         """
         self._columns = build_columns(alphabet)
+        self._speller = Speller(self._columns.vocabulary)
         self._characters = set("".join(alphabet.labels)) - {" "}
         self._model = None if language_model is None else language_model.model
         self._base = BeamDecoder(
@@ -116,7 +118,7 @@ class Searches:
         if lost:
             logger.warning("no labels spell these hotwords: %s", ", ".join(lost))
         words = words.difference(lost)
-        return Favoured(words, weight) if words else Favoured()
+        return Favoured(words, float(weight)) if words else Favoured()
 
     def decode(self, logits: ArrayLike, call: Call, *, start: State | None) -> str:
         """Return the best text."""
@@ -146,9 +148,10 @@ class Searches:
         count: int | None = None,
     ) -> list[Beam]:
         decoder = self._prepare(call)
-        search = decoder.begin()
-        if start is not None and self._model is not None:
-            search.histories.state[0] = _check_state(start)
+        if start is None or self._model is None:
+            return decoder.decode_beams(Emissions(log_probs, 1.0), count=count)
+        search = decoder.hear(decoder.begin(), log_probs[:0])
+        search.histories["state"][0] = _check_state(start)
         return decoder.finish(decoder.hear(search, log_probs), count=count)
 
     def _prepare(self, call: Call) -> BeamDecoder:
@@ -164,9 +167,9 @@ class Searches:
         limits, favoured = call.limits, call.favoured
         decoder = self._base.with_options(
             **({} if call.weights is None else asdict(call.weights)),
-            width=limits.beam_width,
-            prune_log_prob=limits.beam_prune_logp,
-            min_token_log_prob=limits.token_min_logp,
+            width=int(limits.beam_width),
+            prune_log_prob=float(limits.beam_prune_logp),
+            min_token_log_prob=float(limits.token_min_logp),
             merges_states=limits.prunes_history,
         )
         if not favoured.words:
@@ -186,9 +189,9 @@ class Searches:
         parted = text.replace(BPE_TOKEN, " ")
         if not parted.strip():
             return []
-        vocabulary = self._columns.vocabulary
-        spelled = find_spelling(log_probs, text, vocabulary)
-        spans = align_tokens(log_probs, spelled.tokens, blank=vocabulary.blank)
+        spelled = self._speller.spell(log_probs, text)
+        blank = self._columns.vocabulary.blank
+        spans = align_tokens(log_probs, spelled.tokens, blank=blank)
         frames: list[WordFrames] = []
         for first, last in find_words(parted):
             tokens = spelled.token_of[first:last]
@@ -197,13 +200,13 @@ class Searches:
         return frames
 
 
-def _check_state(state: State) -> State:
+def _check_state(state: object) -> State:
     if not isinstance(state, tuple) or len(state) != 2:
         raise LanguageModelError(
             f"`lm_start_state` is of type `{type(state).__name__}`",
             hint="hand on `last_lm_state` of a beam that this decoder returned",
         )
-    return state
+    return state[0], state[1]
 
 
 def _clean(text: str) -> str:

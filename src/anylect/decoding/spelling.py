@@ -35,62 +35,77 @@ class _Nodes(NamedTuple):
     end: NDArray[np.int64]
 
 
-def find_spelling(log_probs: NDArray[np.float32], text: str, vocabulary: Vocabulary) -> SpelledText:
-    """Find the tokens with which a text was most likely spelled.
-
-    Args:
-        log_probs: Natural logs, (T, V), in which the text was said.
-        text: Words parted by spaces. In a vocabulary whose words begin with `▁` spaces stand
-            for that mark; the first word may go without.
-        vocabulary: What the columns mean.
-
-    Raises:
-        VocabularyError: When no tokens spell the text.
-        AlignmentError: When it cannot have been said in so few frames.
+class Speller:
+    """Spells texts with the tokens of one vocabulary.
 
     Example:
-        >>> vocabulary = Vocabulary(("", "▁bug", "▁bugs", "s"))
+        >>> speller = Speller(Vocabulary(("", "▁bug", "▁bugs", "s")))
         >>> log_probs = np.log(np.eye(4, dtype=np.float32)[[0, 1, 3, 2]] * 0.96 + 0.01)
-        >>> find_spelling(log_probs, "bugs bugs", vocabulary).tokens
+        >>> speller.spell(log_probs, "bugs bugs").tokens
         array([1, 3, 2])
     """
-    marked = vocabulary.boundary is None and has_marker(vocabulary)
-    written = MARKER + text.replace(" ", MARKER) if marked else text
-    nodes = _list_nodes(written, vocabulary)
-    is_only = len(nodes.end) == len(written) and bool((nodes.end - nodes.first == 1).all())
-    if is_only:
-        path = np.arange(len(written))
-    elif 4 * len(log_probs) * (len(nodes.end) + len(written) + 1) > LARGEST_TABLE:
-        path = _take_longest(nodes, len(written))
-    else:
-        path = _search(log_probs, nodes, written, blank=vocabulary.blank, marked=marked)
-    token_of = np.full(len(written), -1, np.int64)
-    for index, node in enumerate(path.tolist()):
-        token_of[nodes.first[node] : nodes.end[node]] = index
-    silent = [each.isspace() or (marked and each == MARKER) for each in written]
-    token_of[silent] = -1
-    return SpelledText(nodes.token[path], token_of[1:] if marked else token_of)
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        """Learn the tokens; where there is no word boundary, words may begin with `▁`."""
+        self._blank = vocabulary.blank
+        self._is_marked = vocabulary.boundary is None and has_marker(vocabulary)
+        self._ids = {
+            token: index
+            for index, token in enumerate(vocabulary.tokens)
+            if index not in vocabulary.special
+        }
+        self._lengths = sorted({len(token) for token in self._ids})
+
+    def spell(self, log_probs: NDArray[np.float32], text: str) -> SpelledText:
+        """Find the tokens with which a text was most likely spelled.
+
+        Args:
+            log_probs: Natural logs, (T, V), in which the text was said.
+            text: Words parted by spaces. Where words begin with `▁` spaces stand for that mark;
+                the first word may go without.
+
+        Raises:
+            VocabularyError: When no tokens spell the text.
+            AlignmentError: When it cannot have been said in so few frames.
+        """
+        written = MARKER + text.replace(" ", MARKER) if self._is_marked else text
+        if self._lengths == [1]:
+            ids = [self._ids.get(character, -1) for character in written]
+            if -1 in ids:
+                raise _unspellable(text)
+            tokens, token_of = np.array(ids, np.int64), np.arange(len(ids))
+        else:
+            tokens, token_of = self._choose(log_probs, written)
+        silent = [each.isspace() or (self._is_marked and each == MARKER) for each in written]
+        token_of[silent] = -1
+        return SpelledText(tokens, token_of[1:] if self._is_marked else token_of)
+
+    def _choose(self, log_probs: NDArray[np.float32], text: str) -> SpelledText:
+        nodes = self._list_nodes(text)
+        if 4 * len(log_probs) * (len(nodes.end) + len(text) + 1) > LARGEST_TABLE:
+            path = _take_longest(nodes, text)
+        else:
+            path = _search(log_probs, nodes, text, blank=self._blank, marked=self._is_marked)
+        token_of = np.full(len(text), -1, np.int64)
+        for index, node in enumerate(path.tolist()):
+            token_of[nodes.first[node] : nodes.end[node]] = index
+        return SpelledText(nodes.token[path], token_of)
+
+    def _list_nodes(self, text: str) -> _Nodes:
+        ids = self._ids
+        found = [
+            (ids[text[first : first + length]], first, first + length)
+            for first in range(len(text))
+            for length in self._lengths
+            if first + length <= len(text) and text[first : first + length] in ids
+        ]
+        columns = np.array(found, np.int64).reshape(len(found), 3).T
+        return _Nodes(*(np.ascontiguousarray(column) for column in columns))
 
 
-def _list_nodes(text: str, vocabulary: Vocabulary) -> _Nodes:
-    ids = {
-        token: index
-        for index, token in enumerate(vocabulary.tokens)
-        if index not in vocabulary.special
-    }
-    lengths = sorted({len(token) for token in ids})
-    found = [
-        (ids[text[first : first + length]], first, first + length)
-        for first in range(len(text))
-        for length in lengths
-        if first + length <= len(text) and text[first : first + length] in ids
-    ]
-    columns = np.array(found, np.int64).reshape(len(found), 3).T
-    return _Nodes(*(np.ascontiguousarray(column) for column in columns))
-
-
-def _take_longest(nodes: _Nodes, length: int) -> NDArray[np.int64]:
+def _take_longest(nodes: _Nodes, text: str) -> NDArray[np.int64]:
     """Return the spelling with the fewest tokens."""
+    length = len(text)
     count = np.full(length + 1, length + 1, np.int64)
     node_to = np.full(length + 1, -1, np.int64)
     count[0] = 0
@@ -98,7 +113,7 @@ def _take_longest(nodes: _Nodes, length: int) -> NDArray[np.int64]:
         if count[first] + 1 < count[end]:
             count[end], node_to[end] = count[first] + 1, node
     if length and node_to[length] < 0:
-        raise _unspellable()
+        raise _unspellable(text)
     path: list[int] = []
     while length > 0:
         path.append(int(node_to[length]))
@@ -118,7 +133,7 @@ def _search(
         np.ascontiguousarray(log_probs, np.float32), nodes, by_end, before, starts, blank
     )
     if not len(path) and text.strip(f" {MARKER}"):
-        _take_longest(nodes, len(text))  # says so where there is no spelling at all
+        _take_longest(nodes, text)  # says so where there is no spelling at all
         raise AlignmentError(
             f"{text!r} cannot have been said in {len(log_probs)} frames",
             hint="give all the emissions the text was said in",
@@ -126,9 +141,10 @@ def _search(
     return path
 
 
-def _unspellable() -> VocabularyError:
+def _unspellable(text: str) -> VocabularyError:
+    shown = text if len(text) <= 60 else f"{text[:60]}…"
     return VocabularyError(
-        "no tokens of the vocabulary spell the text",
+        f"no tokens of the vocabulary spell {shown!r}",
         hint="write the text as it was said, in the letters the model was trained on",
     )
 
