@@ -112,8 +112,8 @@ def test_what_is_read_back_is_paired_with_what_is_heard_now(
         record["audio"] = recordings[number]
         record["speaker"] = "s" if known == "one speaker" else None
         if known == "one recording of several":
-            record["audio"], record["text"] = recordings[number % 5], texts[number % 5]
-            record["duration"] = 0.5
+            record["audio"], record["text"] = recordings[number % 12], texts[number % 12]
+            del record["duration"]
     manifest = tmp_path / "set.jsonl"
     manifest.write_text("".join(json.dumps(record) + "\n" for record in records))
     settings: dict[str, Any] = {"manifest": manifest, "split": None}
