@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anylect.audio.load import load_waveform
+from anylect.decoding.decoder import Decoder
 from anylect.errors import AudioError
 from anylect.hub.bundle import Bundle, load_bundle
 from anylect.records import Emissions, Hypothesis
@@ -23,22 +24,27 @@ from anylect.records import Emissions, Hypothesis
 class Recognizer:
     """A model, its decoder and its normalizer, ready to transcribe."""
 
-    def __init__(self, bundle: Bundle) -> None:
+    def __init__(self, bundle: Bundle, *, decoder: Decoder | None = None) -> None:
         self.bundle = bundle
-        self.decoder = bundle.decoder
+        self.decoder = decoder or bundle.decoder
 
     @classmethod
-    def load(cls, folder: Path | str, *, device: str = "auto") -> "Recognizer":
+    def load(
+        cls, folder: Path | str, *, device: str = "auto", lm: Path | str | None = None
+    ) -> "Recognizer":
         """Load a bundle.
 
         Args:
             folder: What `anylect train` left in `bundle/`.
             device: `auto`, `cpu`, `cuda`, `cuda:1` or `mps`.
+            lm: A language model instead of the bundle's own; `none` for best path.
 
         Raises:
             BundleError: When a file is missing or contradicts another.
+            LanguageModelError: When the language model does not fit the recogniser.
         """
-        return cls(load_bundle(Path(folder), device=device))
+        bundle = load_bundle(Path(folder), device=device)
+        return cls(bundle, decoder=bundle.decoder_with(lm))
 
     @property
     def language(self) -> str | None:

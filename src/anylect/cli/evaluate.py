@@ -1,6 +1,7 @@
 """`anylect evaluate`."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -17,6 +18,12 @@ from anylect.config import load_config
     type=click.Path(path_type=Path, file_okay=False),
     help="Folder for the report and the scored utterances; by default the bundle's `evidence`.",
 )
+@click.option(
+    "--lm",
+    type=click.Path(path_type=Path),
+    metavar="PATH|none",
+    help="A language model (.bin, .arpa) instead of the bundle's own; `none`: without any.",
+)
 @click.option("--device", help="`cpu`, `cuda`, `cuda:1`, `mps`; the best there is by default.")
 @click.option(
     "--set",
@@ -25,27 +32,12 @@ from anylect.config import load_config
     metavar="KEY=VALUE",
     help="Any setting, e.g. `--set seed=1`.",
 )
-def command(
-    bundle: Path,
-    manifest: Path,
-    split: str | None,
-    output: Path | None,
-    device: str | None,
-    overrides: tuple[str, ...],
-) -> None:
+def command(overrides: tuple[str, ...], **given: Any) -> None:  # noqa: ANN401
     """Score BUNDLE on MANIFEST: WER and CER with 95 % intervals, and a signature to quote."""
     from anylect.cli.terminal import bar
     from anylect.workflows.evaluate import EvaluateConfig, evaluate
 
-    config = load_config(
-        EvaluateConfig,
-        overrides=overrides,
-        bundle=bundle,
-        manifest=manifest,
-        split=split,
-        output=output,
-        device=device,
-    )
+    config = load_config(EvaluateConfig, overrides=overrides, **given)
     with bar("evaluating") as progress:
         report = evaluate(config, progress=progress)
     click.echo(report.text())

@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -26,10 +27,14 @@ from anylect.config import load_config
     type=click.Path(path_type=Path, file_okay=False),
     help="Folder for one file a recording, instead of stdout.",
 )
+@click.option(
+    "--lm",
+    type=click.Path(path_type=Path),
+    metavar="PATH|none",
+    help="A language model (.bin, .arpa) instead of the bundle's own; `none`: without any.",
+)
 @click.option("--device", help="`cpu`, `cuda`, `cuda:1`, `mps`; the best there is by default.")
-def command(
-    bundle: Path, recordings: tuple[Path, ...], form: str, output: Path | None, device: str | None
-) -> None:
+def command(recordings: tuple[Path, ...], form: str, **given: object) -> None:
     """Write down what RECORDINGS say, with the recogniser in BUNDLE.
 
     Takes audio and video of any length, rate and channel count. A recording that cannot be read
@@ -37,14 +42,8 @@ def command(
     """
     from anylect.workflows.transcribe import TranscribeConfig, transcribe
 
-    config = load_config(
-        TranscribeConfig,
-        bundle=bundle,
-        recordings=recordings,
-        form=form,
-        output=output,
-        device=device,
-    )
+    settings: dict[str, Any] = {"recordings": recordings, "form": form, **given}
+    config = load_config(TranscribeConfig, **settings)
     failed = 0
     for transcript in transcribe(config):
         if transcript.error is not None:

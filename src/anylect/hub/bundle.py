@@ -1,24 +1,41 @@
 """The folder we ship: everything a stranger needs to transcribe, and to check our numbers.
 
 A bundle is a Hugging Face CTC repository that stock `transformers` loads, and more: the
-normalizer its transcripts went through, decoding options, and `evidence/`. No pickles.
+normalizer its transcripts went through, a language model, decoding options, and `evidence/`. No
+pickles.
 """
 
+import hashlib
 import json
-import math
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
+from anylect.decoding.alphabet import Alphabet
+from anylect.decoding.beam_options import BeamOptions
+from anylect.decoding.decoder import Decoder
 from anylect.decoding.greedy import GreedyDecoder
+from anylect.decoding.language_model_folder import save_language_model
 from anylect.errors import BundleError
 from anylect.hub.card import write_card
+from anylect.hub.decoding import Decoding, load_decoding, save_decoding
+from anylect.hub.language_models import (
+    FOLDER,
+    LanguageModelFile,
+    check_fit,
+    read_language_model,
+    warn,
+)
 from anylect.models.acoustic import AcousticModel
 from anylect.text.normalize import Normalizer, load_normalizer, save_normalizer
 from anylect.text.recipes import written_without_spaces
-from anylect.text.vocabulary import Vocabulary, load_vocabulary, save_vocabulary
+from anylect.text.vocabulary import load_vocabulary, save_vocabulary
+
+if TYPE_CHECKING:
+    from anylect.decoding.beam import BeamDecoder
 
 REQUIRED = ("config.json", "model.safetensors", "preprocessor_config.json", "vocab.json")
 """Without these nothing can be transcribed."""
@@ -26,9 +43,8 @@ REQUIRED = ("config.json", "model.safetensors", "preprocessor_config.json", "voc
 PROCESSORS = {"SeamlessM4TFeatureExtractor": "Wav2Vec2BertProcessor"}
 """Classes of `transformers` that join feature extractor and tokenizer, by extractor."""
 
-
-LONGEST_HEARD = "longest_heard_seconds"
-"""Field of `decoding.json`: the longest the model was trained on, which decides its windows."""
+NO_LM = "none"
+"""In place of a language model's path: decode without any."""
 
 
 class SavableModel(AcousticModel, Protocol):
@@ -49,6 +65,7 @@ class Bundle:
     folder: Path
     model: AcousticModel
     normalizer: Normalizer
+    decoding: Decoding = field(default_factory=Decoding)
 
     @property
     def is_spaced(self) -> bool:
@@ -56,9 +73,128 @@ class Bundle:
         return not written_without_spaces(self.normalizer.language)
 
     @property
-    def decoder(self) -> GreedyDecoder:
-        """What turns the model's emissions into text."""
+    def greedy(self) -> GreedyDecoder:
+        """The decoder that knows no language model."""
         return GreedyDecoder(self.model.vocabulary, spaced=self.is_spaced)
+
+    @cached_property
+    def decoder(self) -> Decoder:
+        """What turns the model's emissions into text: beam search where there is a language model.
+
+        Raises:
+            BundleError: When what `decoding.json` says does not fit what lies beside it.
+            LanguageModelError: When the model cannot be read or spells other words.
+        """
+        if self.decoding.decoder == "greedy":
+            return self.greedy
+        folder = self.folder / FOLDER
+        if folder.is_dir():
+            found = read_language_model(folder)
+            return self.beam_decoder(found, options=self._own_options(found))
+        if self.decoding.language_model is not None:
+            raise BundleError(
+                f"{folder}: is missing, but `decoding.json` was tuned for a language model",
+                hint="copy the whole bundle folder, or decode without it: `--lm none`",
+            )
+        return self.beam_decoder(None) if self.decoding.decoder == "beam" else self.greedy
+
+    def decoder_with(self, lm: Path | str | None) -> Decoder:
+        """Return a decoder with another language model than the bundle's own.
+
+        Weights are those of the bundle, or of the folder: they were not tuned for this model.
+
+        Args:
+            lm: A file, a folder `language_model` or another bundle; `none` decodes without any,
+                by best path; None is what the bundle says itself.
+
+        Raises:
+            LanguageModelError: When it cannot be read, or spells other words than this recogniser.
+        """
+        if lm is None:
+            return self.decoder
+        if str(lm) == NO_LM:
+            return self.greedy
+        return self.beam_decoder(read_language_model(Path(lm)))
+
+    def beam_decoder(
+        self, found: LanguageModelFile | None, *, options: BeamOptions | None = None
+    ) -> "BeamDecoder":
+        """Return a beam search with a language model or none; see `decoder_with`."""
+        from anylect.decoding.beam import BeamDecoder  # kernels, which greedy decoding spares
+
+        options = options or self.decoding.beam or BeamOptions()
+        vocabulary, spaced = self.model.vocabulary, self.is_spaced
+        if found is None:
+            return BeamDecoder(vocabulary, options=options, spaced=spaced)
+        warn(check_fit(found, vocabulary=vocabulary, normalizer=self.normalizer, spaced=spaced))
+        if found.weights is not None:
+            options = replace(options, **vars(found.weights))
+        return BeamDecoder(
+            vocabulary, found.model, words=found.words or None, options=options, spaced=spaced
+        )
+
+    def _own_options(self, found: LanguageModelFile) -> BeamOptions | None:
+        """Return the options for the bundle's own model, if they are for this one."""
+        decoding, tuned = self.decoding, self.decoding.language_model
+        if tuned is None:
+            return decoding.beam
+        if tuned.get("counts") != list(found.model.counts):
+            raise BundleError(
+                f"{found.path}: has {list(found.model.counts)} n-grams, but `decoding.json` was "
+                f"tuned for a model with {tuned.get('counts')}",
+                hint="tune again: `anylect tune BUNDLE dev.jsonl --lm LM`",
+            )
+        if decoding.beam is not None and decoding.weights() != found.weights:
+            raise BundleError(
+                f"{self.folder}: `{FOLDER}/attrs.json` and `decoding.json` weigh differently: "
+                f"{found.weights} and {decoding.weights()}",
+                hint="tune again, or write the same into both",
+            )
+        return decoding.beam
+
+
+def install_language_model(
+    bundle: Bundle, found: LanguageModelFile | None, decoding: Decoding
+) -> Bundle:
+    """Write a language model into a bundle, and how to decode with it.
+
+    Args:
+        bundle: Its folder is changed.
+        found: The model; None leaves what is there, and writes `decoding.json` only.
+        decoding: With the options for this model; what else the bundle's own says is kept.
+
+    Returns:
+        The bundle as it is now.
+
+    Raises:
+        BundleError: When it cannot be written.
+    """
+    normalizer = bundle.normalizer
+    decoding = replace(
+        decoding,
+        longest_heard=bundle.decoding.longest_heard,
+        more=bundle.decoding.more,
+        normalizer={"name": normalizer.name, "hash": normalizer.hash},
+    )
+    if found is not None:
+        path = save_language_model(
+            bundle.folder / FOLDER, found.path, words=found.words, **vars(decoding.weights())
+        )
+        decoding = replace(decoding, language_model=_model_facts(found, path))
+    save_decoding(bundle.folder, decoding)
+    return Bundle(bundle.folder, bundle.model, normalizer, decoding)
+
+
+def _model_facts(found: LanguageModelFile, path: Path) -> dict[str, Any]:
+    origin = found.origin.facts() if found.origin else {}
+    return {
+        "file": path.name,
+        "order": found.model.order,
+        "counts": list(found.model.counts),
+        "words": len(found.words),
+        "sha256": hashlib.sha256(found.model.kernel.image.data).hexdigest(),
+        **{name: value for name, value in origin.items() if value is not None},
+    }
 
 
 def save_bundle(
@@ -98,11 +234,10 @@ def _fill(
     save_vocabulary(model.vocabulary, partial)
     _write_processor(partial)
     save_normalizer(normalizer, partial / "normalizer.json")
-    _write(partial / "alphabet.json", {"labels": labels(model.vocabulary), "is_bpe": False})
-    decoding: dict[str, Any] = {"decoder": "greedy"}
-    if model.longest_heard is not None:
-        decoding[LONGEST_HEARD] = round(model.longest_heard, 2)
-    _write(partial / "decoding.json", decoding)
+    alphabet = Alphabet.from_vocabulary(model.vocabulary)
+    _write(partial / "alphabet.json", {"labels": alphabet.labels, "is_bpe": alphabet.is_bpe})
+    names = {"name": normalizer.name, "hash": normalizer.hash}
+    save_decoding(partial, Decoding(longest_heard=model.longest_heard, normalizer=names))
     _write(partial / "evidence" / "training.json", dict(evidence))
     write_card(partial, normalizer=normalizer, evidence=evidence)
 
@@ -115,12 +250,12 @@ def load_bundle(folder: Path, *, device: str = "auto") -> Bundle:
     """
     check_bundle(folder)
     normalizer = load_normalizer(folder / "normalizer.json")
-    vocabulary = load_vocabulary(folder)
+    vocabulary, decoding = load_vocabulary(folder), load_decoding(folder)
     from anylect.models.checkpoints import load_model
 
     model = load_model(folder, vocabulary, device=device)
-    model.longest_heard = _read_longest_heard(folder / "decoding.json")
-    return Bundle(folder, model, normalizer)
+    model.longest_heard = decoding.longest_heard
+    return Bundle(folder, model, normalizer, decoding)
 
 
 def check_bundle(folder: Path) -> None:
@@ -135,33 +270,6 @@ def check_bundle(folder: Path) -> None:
                 f"{folder}: `{name}` is missing",
                 hint="copy the whole bundle folder, or save it again with `anylect train --resume`",
             )
-
-
-def _read_longest_heard(path: Path) -> float | None:
-    """Read what was the longest a model heard; bundles without it keep the usual windows."""
-    if not path.is_file():
-        return None
-    try:
-        seconds = json.loads(path.read_text(encoding="utf-8")).get(LONGEST_HEARD)
-        longest = None if seconds is None else float(seconds)
-    except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise BundleError(
-            f"{path}: cannot be read ({error})",
-            hint="copy the whole bundle folder, or save it again with `anylect train --resume`",
-        ) from error
-    if longest is not None and not 0 < longest < math.inf:
-        raise BundleError(
-            f"{path}: `{LONGEST_HEARD}` is {seconds}", hint="expected seconds, more than 0"
-        )
-    return longest
-
-
-def labels(vocabulary: Vocabulary) -> list[str]:
-    """Return the tokens as pyctcdecode names them: blank empty, boundary a space."""
-    return [
-        "" if index == vocabulary.blank else "⁇" if index == vocabulary.unknown else token
-        for index, token in enumerate(vocabulary.tokens)
-    ]
 
 
 def _write_processor(folder: Path) -> None:

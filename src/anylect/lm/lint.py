@@ -8,7 +8,7 @@ where the file has lines, and what to do; `repair` mends what can be mended.
 
 import re
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,11 +72,31 @@ def lint_model(
     findings += _wrong_sums(path, model)
     if model.listed_words is not None:
         words = [word for word in model.listed_words if word not in (*SPECIAL, "<UNK>")]
-        if characters is not None:
-            findings += _unspellable(words, first, set(characters))
-        if normalize is not None:
-            findings += _other_normalizer(words, first, normalize)
+        findings += lint_words(words, lines=first, characters=characters, normalize=normalize)
     return sorted(findings, key=lambda finding: not finding.is_error)
+
+
+def lint_words(
+    words: list[str],
+    *,
+    lines: Mapping[str, int] | None = None,
+    characters: Collection[str] | None = None,
+    normalize: Callable[[str], str] | None = None,
+) -> list[Finding]:
+    """Look for words of a model that the recogniser can never say.
+
+    Args:
+        words: Without sentence marks.
+        lines: Where each stands, for what is said of them.
+        characters: What the recogniser can spell, the space not among them.
+        normalize: The recogniser's normalizer.
+    """
+    findings = []
+    if characters is not None:
+        findings += _unspellable(words, lines or {}, set(characters))
+    if normalize is not None:
+        findings += _other_normalizer(words, lines or {}, normalize)
+    return findings
 
 
 def _unigram_lines(path: Path) -> dict[str, list[int]]:
@@ -192,7 +212,7 @@ def _sum_finding(wrong: int, seen: int, total: float, example: str) -> list[Find
     ]
 
 
-def _unspellable(words: list[str], lines: dict[str, int], characters: set[str]) -> list[Finding]:
+def _unspellable(words: list[str], lines: Mapping[str, int], characters: set[str]) -> list[Finding]:
     stray = [word for word in words if not set(word) <= characters]
     if not stray:
         return []
@@ -223,7 +243,7 @@ def _unspellable(words: list[str], lines: dict[str, int], characters: set[str]) 
 
 
 def _other_normalizer(
-    words: list[str], lines: dict[str, int], normalize: Callable[[str], str]
+    words: list[str], lines: Mapping[str, int], normalize: Callable[[str], str]
 ) -> list[Finding]:
     changed = [word for word in words if normalize(word) != word]
     if len(changed) <= _OTHER_NORMALIZER * len(words):

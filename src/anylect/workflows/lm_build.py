@@ -9,7 +9,9 @@ from anylect.errors import ConfigError
 from anylect.lm.corpus import STANDARD_INPUT, Corpus
 from anylect.lm.estimation import Estimated, EstimationOptions, estimate_model
 from anylect.lm.kenlm_binary import check_model_name, save_model
+from anylect.lm.origin import Origin, save_origin
 from anylect.progress import Progress, silent
+from anylect.text.normalize import Normalizer
 from anylect.workflows.lm_text import (
     EVERY_SPLIT,
     choose_normalizer,
@@ -110,11 +112,32 @@ def build_lm(config: LmBuildConfig, *, progress: Progress = silent) -> LmBuildRe
     if config.limit is not None:
         allowed = _read_words(config.limit)
     estimated = estimate_model(corpus, config.estimation, allowed=allowed)
-    save_model(config.output, estimated.tables, progress=progress)
-    if config.arpa is not None:
-        save_model(config.arpa, estimated.tables, progress=progress)
+    for path in filter(None, (config.output, config.arpa)):
+        save_model(path, estimated.tables, progress=progress)
+        save_origin(path, _origin(config, path, estimated, normalizer))
     named = f"{normalizer.name} ({normalizer.hash})" if normalizer else None
     return LmBuildReport(config.output, named, estimated)
+
+
+def _origin(
+    config: LmBuildConfig, path: Path, estimated: Estimated, normalizer: Normalizer | None
+) -> Origin:
+    return Origin(
+        bytes=path.stat().st_size,
+        unit=estimated.corpus.unit,
+        sentences=estimated.corpus.sentences,
+        normalizer=normalizer.name if normalizer else None,
+        normalizer_hash=normalizer.hash if normalizer else None,
+        normalizer_file=str(config.normalizer.resolve()) if config.normalizer else None,
+        language=config.language,
+        text=tuple(map(_place, config.text)),
+        exclude=tuple(map(_place, config.exclude)),
+        split=config.split,
+    )
+
+
+def _place(path: Path) -> str:
+    return str(path if path == STANDARD_INPUT else path.resolve())
 
 
 def _transcripts(config: LmBuildConfig) -> Iterator[str]:

@@ -24,6 +24,8 @@ class TranscribeConfig:
     """What a transcript looks like."""
     output: Path | None = None
     """Folder for one file a recording; by default everything is returned only."""
+    lm: Path | None = None
+    """A language model instead of the bundle's own; `none` decodes by best path."""
     device: str = "auto"
     """`cpu`, `cuda`, `cuda:1`, `mps`; `auto` takes the best there is."""
 
@@ -43,11 +45,12 @@ def transcribe(config: TranscribeConfig) -> Iterator[Transcript]:
 
     Raises:
         BundleError: When the bundle cannot be loaded.
+        LanguageModelError: When the language model cannot be read, or does not fit.
         ConfigError: When two recordings would be written to the same file, the output is no
             folder, or a file that may be somebody's own transcript would be replaced.
     """
     paths = _output_paths(config)
-    recognizer = Recognizer.load(config.bundle, device=config.device)
+    recognizer = Recognizer.load(config.bundle, device=config.device, lm=config.lm)
     captions = CaptionOptions(joiner=" " if recognizer.bundle.is_spaced else "")
     for recording, path in zip(config.recordings, paths, strict=True):
         try:
