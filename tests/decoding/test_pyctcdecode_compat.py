@@ -3,11 +3,13 @@
 import logging
 import multiprocessing
 import pickle
+import re
+import subprocess
 import sys
 from collections.abc import Callable
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -168,6 +170,18 @@ def test_a_chunk_goes_on_where_the_last_one_ended(decoder: Any) -> None:
     assert after[-1] - alone[-1] == pytest.approx(0.5 * 10 * np.log(10), rel=1e-6)
 
 
+def test_a_space_at_the_end_costs_nothing(decoder: Any) -> None:
+    silent, spaced = (decoder.decode_beams(say(path))[0] for path in ("bugs-", "bugs "))
+    assert silent[-1] == pytest.approx(spaced[-1])
+    assert silent[1] == spaced[1]
+
+
+def test_hotwords_that_are_unknown_words_are_not_punished(decoder: Any) -> None:
+    plain = decoder.decode_beams(say("sun"))[0]
+    favoured = decoder.decode_beams(say("sun"), hotwords=["sun"], hotword_weight=3.0)[0]
+    assert favoured[-1] - plain[-1] == pytest.approx(3.0 + 0.5 * 10 * np.log(10), rel=1e-6)
+
+
 def test_parameters_are_changed_while_tuning() -> None:
     tuned = pyctcdecode.build_ctcdecoder(LABELS, ARPA)
     tuned.reset_params(alpha=0, beta=2.0, unk_score_offset=-5.0, lm_score_boundary=False)
@@ -238,7 +252,7 @@ def test_a_decoder_without_a_language_model_is_an_alphabet(tmp_path: Path) -> No
 
 def test_names_are_where_pyctcdecode_has_them() -> None:
     assert pyctcdecode.constants.DEFAULT_BEAM_WIDTH == 100
-    assert pyctcdecode.decoder.build_ctcdecoder is pyctcdecode.build_ctcdecoder
+    assert callable(pyctcdecode.build_ctcdecoder)
     assert pyctcdecode.language_model.LanguageModel is pyctcdecode.LanguageModel
     assert pyctcdecode.alphabet.Alphabet is pyctcdecode.Alphabet
     assert {"Alphabet", "build_ctcdecoder"} <= set(dir(pyctcdecode))
@@ -246,21 +260,67 @@ def test_names_are_where_pyctcdecode_has_them() -> None:
         pyctcdecode.build_decoder  # noqa: B018
 
 
-def test_a_decoder_is_read_by_the_processor_of_transformers(
-    tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
+def test_the_processor_of_transformers_decodes_with_it(
+    tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     transformers = pytest.importorskip("transformers")
-    from transformers.models.wav2vec2_with_lm import processing_wav2vec2_with_lm as theirs
-
-    stand_in = ModuleType("pyctcdecode")
-    stand_in.BeamSearchDecoderCTC = pyctcdecode.BeamSearchDecoderCTC  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "pyctcdecode", stand_in)
-    monkeypatch.setitem(sys.modules, "pyctcdecode.alphabet", pyctcdecode.alphabet)
-    tokenizer = transformers.AutoTokenizer.from_pretrained(tiny_bundle)
+    lend_modules(monkeypatch)
     alphabet = pyctcdecode.alphabet.load_alphabet(tiny_bundle / "alphabet.json")
-    decoder = pyctcdecode.BeamSearchDecoderCTC(alphabet)
-    missing = theirs.Wav2Vec2ProcessorWithLM.get_missing_alphabet_tokens(decoder, tokenizer)
-    assert missing == set()
+    language_model = pyctcdecode.LanguageModel(write_vowels(tmp_path))
+    # Fails where the alphabet lacks a token of the tokenizer.
+    processor = transformers.Wav2Vec2ProcessorWithLM(
+        feature_extractor=transformers.Wav2Vec2FeatureExtractor(),
+        tokenizer=transformers.AutoTokenizer.from_pretrained(tiny_bundle),
+        decoder=pyctcdecode.BeamSearchDecoderCTC(alphabet, language_model),
+    )
+    labels = alphabet.labels
+    logits = np.log(say("-a-e- -o-", labels) * 0.9 + 0.01)
+    outputs = processor.batch_decode(logits[None], output_word_offsets=True, alpha=0.7, n_best=2)
+    assert outputs.text[0][0] == "ae o"
+    words = outputs.word_offsets[0][0]
+    assert [(word["word"], word["start_offset"], word["end_offset"]) for word in words] == [
+        ("ae", 1, 4),
+        ("o", 7, 8),
+    ]
+    assert processor.language_model.alpha == 0.7
+    assert processor.decode(logits, beam_width=5).text == "ae o"
+
+
+def lend_modules(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let ours be found under pyctcdecode's name, until the test ends."""
+    monkeypatch.setitem(sys.modules, "pyctcdecode", pyctcdecode)
+    monkeypatch.setitem(sys.modules, "pyctcdecode.alphabet", pyctcdecode.alphabet)
+    monkeypatch.setitem(sys.modules, "pyctcdecode.constants", pyctcdecode.constants)
+
+
+def write_vowels(folder: Path) -> str:
+    """Write a language model of two words in vowels."""
+    text = Path(ARPA).read_text().replace("bugs", "ae").replace("bunny", "o")
+    (folder / "vowels.arpa").write_text(text)
+    return str(folder / "vowels.arpa")
+
+
+def test_importing_a_decoder_does_not_import_the_others() -> None:
+    code = "import sys, anylect.decoding.greedy; print(sorted(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "anylect.decoding.greedy" in done.stdout
+    assert "numba" not in done.stdout
+    assert "anylect.decoding.beam" not in done.stdout
+
+
+def test_the_guide_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "from-pyctcdecode.md").read_text("utf-8")
+    blocks = re.findall(r"```python\n(.*?)```", guide, re.DOTALL)
+    assert len(blocks) == 2
+    monkeypatch.chdir(tmp_path)
+    lend_modules(monkeypatch)  # as the guide does, but for this test only
+    save_binary(tmp_path / "lm.bin", read_arpa(Path(ARPA)))
+    (tmp_path / "words.txt").write_text("bugs\nbunny\n")
+    given: dict[str, Any] = {"labels": LABELS, "logits": LOGITS, "logits_list": [LOGITS, LOGITS]}
+    for block in blocks:
+        exec(compile(block, "from-pyctcdecode.md", "exec"), given)
+    assert given["text"] == "bugs bunny"
+    assert (tmp_path / "recogniser" / "language_model" / "lm.bin").is_file()
 
 
 # ---------------------------------------------------------------- input

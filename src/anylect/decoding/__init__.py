@@ -8,7 +8,6 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from anylect.decoding import pyctcdecode as decoder
     from anylect.decoding import pyctcdecode_defaults as constants
     from anylect.decoding.alphabet import Alphabet
     from anylect.decoding.language_model import LanguageModel, MultiLanguageModel
@@ -24,7 +23,6 @@ _PLACES = {
 _MODULES = {
     "alphabet": "alphabet",
     "constants": "pyctcdecode_defaults",
-    "decoder": "pyctcdecode",
     "language_model": "language_model",
 }
 """Modules by the names that pyctcdecode has for them."""
@@ -36,7 +34,6 @@ __all__ = [
     "MultiLanguageModel",
     "build_ctcdecoder",
     "constants",
-    "decoder",
 ]
 
 

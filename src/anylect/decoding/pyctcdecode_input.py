@@ -112,10 +112,7 @@ def _take_logs(rows: NDArray[np.floating]) -> NDArray[np.float32]:
     """
     sums_to_one = np.abs(rows.sum(axis=1) - 1.0).max() <= SUMS_TO_ONE
     if sums_to_one and rows.min() >= 0.0:
-        return np.log(np.clip(rows, MIN_TOKEN_CLIP_P, 1.0)).astype(np.float32)
+        return np.asarray(np.log(np.clip(rows, MIN_TOKEN_CLIP_P, 1.0)), np.float32)
     shifted = rows - rows.max(axis=1, keepdims=True)
     shifted -= np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-    clipped: NDArray[np.float32] = np.clip(shifted, np.log(MIN_TOKEN_CLIP_P), 0.0).astype(
-        np.float32
-    )
-    return clipped
+    return np.asarray(np.clip(shifted, np.log(MIN_TOKEN_CLIP_P), 0.0), np.float32)

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from anylect.decoding.alphabet import BPE_TOKEN, Alphabet
-from anylect.decoding.beam import Beam, BeamDecoder, BeamOptions
+from anylect.decoding.beam import Beam, BeamDecoder
+from anylect.decoding.beam_options import BeamOptions
 from anylect.decoding.hotwords import Hotwords
 from anylect.decoding.language_model import LanguageModel, states_after
 from anylect.decoding.language_model_folder import LanguageModelWeights
