@@ -78,8 +78,8 @@ def _keep(function: Function, **settings: bool) -> Function:
 
 
 def _compile(function: Function, *, keep: bool, **settings: bool) -> Function:
-    compiler: Any = numba.njit(cache=keep, nogil=True, error_model="numpy", **settings)
-    kernel = compiler(function)
+    compiler: Any = numba.njit
+    kernel = compiler(cache=keep, nogil=True, error_model="numpy", **settings)(function)
     if keep:
         files = kernel._cache._cache_file
         files.__class__, files._source_stamp = _KeptKernels, _stamp(function.__module__)

@@ -43,6 +43,7 @@ from anylect.decoding.search import (
     make_room,
     new_search,
 )
+from anylect.decoding.streaming import BeamStream
 from anylect.decoding.timing import time_words
 from anylect.errors import ConfigError
 from anylect.lm.layout import KernelModel
@@ -189,6 +190,8 @@ class BeamDecoder:
         if not len(emissions.log_probs):
             return Hypothesis("")
         best = self.decode_beams(emissions, count=1)[0]
+        if not best.text:
+            return Hypothesis("", (), best.score)
         words = time_words(emissions, best.text, self.vocabulary, spaced=self.spaced)
         return Hypothesis(best.text, words, best.score)
 
@@ -203,6 +206,10 @@ class BeamDecoder:
         beams = self.finish(search, count=count)
         self._spare.append(search)
         return beams
+
+    def stream(self) -> BeamStream:
+        """Begin a recording that comes in pieces."""
+        return BeamStream(self)
 
     # ------------------------------------------------------------ a search, step by step
 
@@ -339,6 +346,7 @@ class BeamDecoder:
             most_credit=math.exp(min(self._hotwords.steepest * longest, 300.0)),
             blank=vocabulary.blank,
             boundary=-1 if vocabulary.boundary is None else vocabulary.boundary,
+            marker=self.lexicon.alphabet.find(MARKER),
             ending=self._ending,
             closed=closed,
             has_model=self.model is not None,

@@ -272,11 +272,13 @@ def finish(
         history[b] = beam.history
         acoustic[b] = math.log(beam.weight) + search.totals[LOG_SCALE]
         acoustic[b] -= search.histories[history[b]].log_lm
-        if beam.node != 0:
+        if beam.node != 0 and rules.ending == ANYWHERE:
+            cut_short[b] = True  # if a word ends here, another beam has ended it already
+        elif beam.node != 0:
             closed = close_word(search, world, rules, history[b], np.int64(beam.node))
             cut_short[b] = closed < 0
             history[b] = max(closed, history[b])
-            if rules.has_hotwords and rules.ending != ANYWHERE:
+            if rules.has_hotwords:
                 hot = follow(world.hotwords, np.int64(beam.hot), BOUNDARY)
                 acoustic[b] += math.log(world.hotwords.earned[hot])
         lm[b] = search.histories[history[b]].log_lm

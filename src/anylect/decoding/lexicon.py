@@ -239,6 +239,12 @@ def _connect(tree: _Tree, alphabet: str, vocabulary: Vocabulary) -> KernelLexico
     lengths = np.array([len(letters) for letters in spelled], np.int32)
     edges = [_edges(tree, spelled, length) for length in sorted(set(lengths[lengths > 0]))]
     source, token, target = (np.concatenate(column) for column in zip(*edges, strict=True))
+    if MARKER in alphabet and len(tree.parent) > 1:
+        # All words begin with the marker; the first of an utterance may be heard without it.
+        first = source == 1
+        source = np.concatenate([source, np.zeros(first.sum(), source.dtype)])
+        token = np.concatenate([token, token[first]])
+        target = np.concatenate([target, target[first]])
     order = np.lexsort((token, source))
     source, token, target = source[order], token[order], target[order]
     root_child = np.full(len(vocabulary), -1, np.int32)

@@ -147,17 +147,24 @@ def _spell(
     if rules.has_hotwords:
         lexicon = world.lexicon
         for place in range(lexicon.first_character[token], lexicon.first_character[token + 1]):
-            hot = follow(world.hotwords, hot, np.int64(lexicon.characters[place]))
-            weight *= world.hotwords.earned[hot]
+            if lexicon.characters[place] != rules.marker:
+                hot = follow(world.hotwords, hot, np.int64(lexicon.characters[place]))
+                weight *= world.hotwords.earned[hot]
         credit = world.hotwords.credit[hot]
     score = weight * credit * _gain(search, world, child, credit)
-    if score >= here.least:
+    if score >= here.least and (rules.ending != ANYWHERE or _goes_on(world, child)):
         _add(search, pack(here.history, child, token), weight, score, hot)
     if rules.ending == ANYWHERE and weight * credit * rules.best_word >= here.least:
         history = close_word(search, world, rules, here.history, child)
         if history >= 0:
             weight *= search.histories[history].step
             _add(search, pack(history, 0, token), weight, weight * credit, hot)
+
+
+@inlined
+def _goes_on(world: World, node: Integer) -> bool:
+    first_edge = world.lexicon.first_edge
+    return bool(first_edge[node] < first_edge[node + 1])
 
 
 @lean

@@ -42,6 +42,8 @@ class Rules(NamedTuple):
     blank: int
     boundary: int
     """-1 where there is none."""
+    marker: int
+    """The letter that begins words, -1 where there is none."""
     ending: int
     merging: int
     window: int

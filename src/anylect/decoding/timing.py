@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anylect.decoding.edges import move_within
+from anylect.decoding.spelling import Speller
 from anylect.decoding.viterbi import BestPath, Scores, Spelling, find_flaw, sweep, trace
 from anylect.errors import AlignmentError, EmissionsError, VocabularyError
 from anylect.records import Emissions, Word
@@ -138,13 +139,16 @@ def time_words(
 
 def time_text(emissions: Emissions, text: str, vocabulary: Vocabulary) -> TimedText:
     """Align a text to emissions; arguments and errors are those of `time_words`."""
-    tokens, token_of = _spell(text, vocabulary)
+    _check_shape(emissions.log_probs, size=len(vocabulary))
+    if text and _has_long_tokens(vocabulary):
+        tokens, token_of = Speller(vocabulary).spell(emissions.log_probs, text)
+    else:
+        tokens, token_of = _spell(text, vocabulary)
     if not (token_of >= 0).any():
         raise AlignmentError(
             f"{text!r} has nothing to align, expected a text with words",
             hint="give the text that was said; where nothing was said there is nothing to time",
         )
-    _check_shape(emissions.log_probs, size=len(vocabulary))
     _check_length(tokens, emissions)
     return TimedText(
         text,
@@ -153,6 +157,13 @@ def time_text(emissions: Emissions, text: str, vocabulary: Vocabulary) -> TimedT
         emissions.start,
         emissions.start + len(emissions.log_probs) * emissions.frame_duration,
         emissions.frame_duration,
+    )
+
+
+def _has_long_tokens(vocabulary: Vocabulary) -> bool:
+    return any(
+        len(token) > 1 and index not in vocabulary.special
+        for index, token in enumerate(vocabulary.tokens)
     )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from anylect.compiled import Integer, inlined, lean
 from anylect.decoding.hashing import mix
-from anylect.decoding.rules import Rules, World
+from anylect.decoding.rules import AT_MARKER, Rules, World
 from anylect.decoding.search import UNASKED, UNKNOWNS, Search
 from anylect.lm.memory import Bytes, murmur_hash
 from anylect.lm.ngram import find_word
@@ -26,6 +26,8 @@ def unknown_node(
 ) -> Integer:
     """Return the node that a token leads to from another, where no edge does."""
     lexicon = world.lexicon
+    if rules.ending == AT_MARKER and node == 0 and not lexicon.begins_word[token]:
+        node = _append(search, world, rules, node, np.int64(rules.marker))
     for place in range(lexicon.first_character[token], lexicon.first_character[token + 1]):
         node = _append(search, world, rules, node, np.int64(lexicon.characters[place]))
     return node

@@ -44,7 +44,7 @@ EMPTY: State = (np.uint64(0), np.uint64(0))
 LN10 = float(np.log(10.0))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class NGramModel:
     """A model to ask; `kernel` is what numba kernels take."""
 
@@ -54,6 +54,10 @@ class NGramModel:
     """`arpa`, `estimated`, or what kind of KenLM binary it was read from."""
     listed_words: Words | None = None
     """None for a binary made without its words: it can be asked, but not listed."""
+
+    def __repr__(self) -> str:
+        """Its sizes; the arrays would fill screens."""
+        return f"NGramModel({self.kind}, {self.counts})"
 
     def __len__(self) -> int:
         """The number of words, `<unk>` among them."""
