@@ -116,7 +116,6 @@ def test_sentence_pieces() -> None:
     assert beam[2] == [("bugs", (1, 2)), ("bunny", (2, 5))]
 
 
-@pytest.mark.xfail(reason="a hotword of sentence pieces is missed as the first word")
 def test_a_hotword_of_sentence_pieces_may_come_first() -> None:
     logits = np.log(np.clip(np.eye(4)[[3, 0, 1, 2, 2, 3]], 1e-15, 1))
     decoder = pyctcdecode.build_ctcdecoder(PIECES, ARPA)
