@@ -18,10 +18,11 @@ from anylect.decoding.alphabet import Alphabet
 from anylect.decoding.beam_options import BeamOptions
 from anylect.decoding.decoder import Decoder
 from anylect.decoding.greedy import GreedyDecoder
-from anylect.decoding.language_model_folder import save_language_model
+from anylect.decoding.language_model_folder import save_language_model, save_weights
 from anylect.errors import BundleError
 from anylect.hub.card import write_card
 from anylect.hub.decoding import Decoding, load_decoding, save_decoding
+from anylect.hub.eval_script import write_eval_script
 from anylect.hub.language_models import (
     FOLDER,
     LanguageModelFile,
@@ -153,14 +154,12 @@ class Bundle:
         return decoding.beam
 
 
-def install_language_model(
-    bundle: Bundle, found: LanguageModelFile | None, decoding: Decoding
-) -> Bundle:
+def install_language_model(bundle: Bundle, found: LanguageModelFile, decoding: Decoding) -> Bundle:
     """Write a language model into a bundle, and how to decode with it.
 
     Args:
         bundle: Its folder is changed.
-        found: The model; None leaves what is there, and writes `decoding.json` only.
+        found: The model; the bundle's own only gets other weights.
         decoding: With the options for this model; what else the bundle's own says is kept.
 
     Returns:
@@ -176,19 +175,25 @@ def install_language_model(
         more=bundle.decoding.more,
         normalizer={"name": normalizer.name, "hash": normalizer.hash},
     )
-    if found is not None:
+    folder = bundle.folder / FOLDER
+    facts = _model_facts(found)
+    if found.path.parent.resolve() == folder.resolve():
+        save_weights(folder, decoding.weights())
+        facts = dict(bundle.decoding.language_model or {}) | facts
+    else:
         path = save_language_model(
-            bundle.folder / FOLDER, found.path, words=found.words, **vars(decoding.weights())
+            folder, found.path, words=found.words, **vars(decoding.weights())
         )
-        decoding = replace(decoding, language_model=_model_facts(found, path))
+        facts["file"] = path.name
+    decoding = replace(decoding, language_model=facts)
     save_decoding(bundle.folder, decoding)
     return Bundle(bundle.folder, bundle.model, normalizer, decoding)
 
 
-def _model_facts(found: LanguageModelFile, path: Path) -> dict[str, Any]:
+def _model_facts(found: LanguageModelFile) -> dict[str, Any]:
     origin = found.origin.facts() if found.origin else {}
     return {
-        "file": path.name,
+        "file": found.path.name,
         "order": found.model.order,
         "counts": list(found.model.counts),
         "words": len(found.words),
@@ -240,6 +245,7 @@ def _fill(
     save_decoding(partial, Decoding(longest_heard=model.longest_heard, normalizer=names))
     _write(partial / "evidence" / "training.json", dict(evidence))
     write_card(partial, normalizer=normalizer, evidence=evidence)
+    write_eval_script(partial)
 
 
 def load_bundle(folder: Path, *, device: str = "auto") -> Bundle:

@@ -68,11 +68,11 @@ def load_decoding(folder: Path) -> Decoding:
     path = folder / FILE
     if not path.is_file():
         return Decoding()
+    values = _read(path)
+    longest = values.pop(LONGEST_HEARD, None)
     try:
-        values = json.loads(path.read_text(encoding="utf-8")).copy()
-        longest = values.pop(LONGEST_HEARD, None)
         seconds = None if longest is None else float(longest)
-    except (OSError, ValueError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError) as error:
         raise BundleError(f"{path}: cannot be read ({error})", hint=_HINT) from error
     if seconds is not None and not 0 < seconds < math.inf:
         raise BundleError(
@@ -119,6 +119,16 @@ def save_decoding(folder: Path, decoding: Decoding) -> None:
             f"{folder / FILE}: cannot be written ({error.strerror})",
             hint="make room on that disk, or work on a copy of the bundle that may be changed",
         ) from error
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise BundleError(f"{path}: cannot be read ({error})", hint=_HINT) from error
+    if not isinstance(values, dict):
+        raise BundleError(f"{path}: cannot be read (it holds no object)", hint=_HINT)
+    return values
 
 
 def _read_options(path: Path, values: Any) -> BeamOptions | None:  # noqa: ANN401

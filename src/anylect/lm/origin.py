@@ -24,8 +24,6 @@ class Origin:
     sentences: int = 0
     normalizer: str | None = None
     normalizer_hash: str | None = None
-    normalizer_file: str | None = None
-    language: str | None = None
     text: tuple[str, ...] = ()
     """The texts and manifests that were read; standard input is `-`."""
     exclude: tuple[str, ...] = ()

@@ -99,15 +99,7 @@ def build_lm(config: LmBuildConfig, *, progress: Progress = silent) -> LmBuildRe
     if config.arpa is not None and config.arpa.suffix != ".arpa":
         raise ConfigError(f"{config.arpa}: an ARPA file's name ends in `.arpa`")
     normalizer = choose_normalizer(config.normalizer, config.language)
-    corpus = Corpus(
-        [path for path in config.text if not is_manifest(path)],
-        transcripts=_transcripts(config),
-        normalize=normalizer,
-        exclude=list(_excluded(config)),
-        unit=config.unit,
-        deduplicate=config.deduplicate,
-        progress=progress,
-    )
+    corpus = open_corpus(config, normalizer, progress=progress)
     allowed = None
     if config.limit is not None:
         allowed = _read_words(config.limit)
@@ -119,6 +111,21 @@ def build_lm(config: LmBuildConfig, *, progress: Progress = silent) -> LmBuildRe
     return LmBuildReport(config.output, named, estimated)
 
 
+def open_corpus(
+    config: LmBuildConfig, normalizer: Normalizer | None, *, progress: Progress = silent
+) -> Corpus:
+    """Put together the sentences that a model is built from, what is excluded left out."""
+    return Corpus(
+        [path for path in config.text if not is_manifest(path)],
+        transcripts=_transcripts(config),
+        normalize=normalizer,
+        exclude=list(_excluded(config)),
+        unit=config.unit,
+        deduplicate=config.deduplicate,
+        progress=progress,
+    )
+
+
 def _origin(
     config: LmBuildConfig, path: Path, estimated: Estimated, normalizer: Normalizer | None
 ) -> Origin:
@@ -128,8 +135,6 @@ def _origin(
         sentences=estimated.corpus.sentences,
         normalizer=normalizer.name if normalizer else None,
         normalizer_hash=normalizer.hash if normalizer else None,
-        normalizer_file=str(config.normalizer.resolve()) if config.normalizer else None,
-        language=config.language,
         text=tuple(map(_place, config.text)),
         exclude=tuple(map(_place, config.exclude)),
         split=config.split,
