@@ -54,6 +54,10 @@ HEAVY: dict[str, set[str]] = {
     "rapidfuzz": {"evaluation"},
     "jinja2": {"evaluation"},
     "tomli_w": {"config"},
+    "datasets": {"data"},
+    "fsspec": {"data"},
+    "huggingface_hub": {"hub"},
+    "yaml": {"hub"},
 }
 
 
@@ -94,6 +98,16 @@ def test_heavy_libraries_stay_in_their_rooms(module: Path) -> None:
         top = name.partition(".")[0]
         if top in HEAVY:
             assert room in HEAVY[top], f"{module}:{line}: {room} may not import {top}"
+
+
+def test_data_sets_of_the_hub_have_one_door() -> None:
+    doors = {
+        module.relative_to(PACKAGE).as_posix()
+        for module in _modules()
+        for name, _ in _imports(module)
+        if name.partition(".")[0] in ("datasets", "fsspec")
+    }
+    assert doors <= {"data/sources/hub.py"}
 
 
 def test_rooms_have_no_import_cycle() -> None:

@@ -104,8 +104,8 @@ def create_repository(repository: str, *, private: bool) -> None:
 
     try:
         HfApi().create_repo(repository, private=private, exist_ok=True)
-    except _foreign() as error:
-        raise _explain(repository, error) from error
+    except foreign() as error:
+        raise explain(repository, error) from error
 
 
 def push_folder(folder: Path, repository: str, *, message: str, into: str | None = None) -> None:
@@ -131,11 +131,11 @@ def push_folder(folder: Path, repository: str, *, message: str, into: str | None
             commit_message=message,
             delete_patterns="*" if into else None,
         )
-    except _foreign() as error:
-        raise _explain(repository, error) from error
+    except foreign() as error:
+        raise explain(repository, error) from error
 
 
-def _foreign() -> tuple[type[Exception], ...]:
+def foreign() -> tuple[type[Exception], ...]:
     """Return what the library raises for a name, a right, or a network that is not there."""
     from huggingface_hub import errors
 
@@ -143,7 +143,8 @@ def _foreign() -> tuple[type[Exception], ...]:
     return (OSError, ValueError, RuntimeError, http)
 
 
-def _explain(repository: str, error: Exception) -> HubError:
+def explain(repository: str, error: Exception) -> HubError:
+    """Say why a repository cannot be pushed to."""
     reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
     return HubError(
         f"{repository}: cannot be pushed to ({reason})",
