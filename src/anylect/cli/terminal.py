@@ -83,7 +83,10 @@ class TrainingView:
 
     def _show_update(self, event: dict[str, Any]) -> None:
         if self.task is not None:
-            figures = f"loss {event['loss']:.3f} · {event['audio_seconds_per_second']:.0f} s/s"
+            figures = (
+                f"loss {event['loss']:.3f} · blanks {event['blank_rate']:.0%} · "
+                f"{event['audio_seconds_per_second']:.0f} s/s"
+            )
             self.bars.update(self.task, completed=event["update"], figures=figures)
         if not console.is_terminal and event["update"] % 100 == 0:
             console.print(f"update {event['update']:,}: loss {event['loss']:.3f}")
@@ -99,3 +102,17 @@ class TrainingView:
 
     def _show_skipped(self, event: dict[str, Any]) -> None:
         console.print(f"skipped {event['id']}: {event['reason']}", style="yellow", markup=False)
+
+    def _show_doctor(self, event: dict[str, Any]) -> None:
+        loss = "" if event["loss"] is None else f" (loss {event['loss']:.2f}, deaf"
+        against = f"{loss} {event['deaf_loss']:.2f})" if loss else ""
+        style = "bold yellow" if event["is_alarm"] else "dim"
+        hint = "; see doctor.md" if event["is_alarm"] else ""
+        console.print(f"update {event['update']:,}: {event['verdict']}{against}{hint}", style=style)
+
+    def _show_restart(self, event: dict[str, Any]) -> None:
+        console.print(
+            f"update {event['from_update']:,}: {event['reason']}; going back to update "
+            f"{event['update']:,} with a learning rate of {event['learning_rate']:.2g}",
+            style="bold yellow",
+        )

@@ -67,8 +67,9 @@ def _train(settings: "TrainConfig", *, resume: bool) -> None:
 
     with TrainingView() as view:
         report = train(settings, listeners=[view], resume=resume)
-    for line in report.lines():
-        click.echo(line)
+    if report.rank == 0:  # of several processes one speaks
+        for line in report.lines():
+            click.echo(line)
 
 
 def _report(settings: "TrainConfig") -> None:

@@ -5,11 +5,14 @@ holds follows from seed and epoch alone, so a run resumes at any batch by skippi
 """
 
 from collections.abc import Iterator, Sequence
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from anylect.errors import ConfigError
+
+Item = TypeVar("Item")
 
 _JITTER = 0.04
 """Lengths are sorted after moving each by up to this share: mixes a batch anew every epoch
@@ -89,6 +92,29 @@ def equal_length_batches(
         for batch in _cut(group, lengths, seconds=seconds, max_utterances=max_utterances)
     ]
     return [batches[position] for position in random.permutation(len(batches))]
+
+
+def share_batches(
+    batches: Sequence[Sequence[Item]], *, rank: int, processes: int
+) -> list[Sequence[Item]]:
+    """Take one process's share of every batch.
+
+    All processes together hear each batch once, so an update does not depend on how many they
+    are. Neighbours in a batch are of similar length: dealt out in turn, shares cost alike. Where
+    a batch has fewer items than there are processes, some shares are empty.
+
+    Args:
+        batches: The same for every process.
+        rank: Which process this is, from 0.
+        processes: How many there are.
+
+    Example:
+        >>> share_batches([[4, 2, 7], [1]], rank=1, processes=2)
+        [[2], []]
+    """
+    if not 0 <= rank < processes:
+        raise ConfigError(f"process {rank} of {processes}", hint="processes count from 0")
+    return [batch[rank::processes] for batch in batches]
 
 
 def padding_share(batches: Sequence[Sequence[int]], durations: ArrayLike) -> float:

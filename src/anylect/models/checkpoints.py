@@ -151,13 +151,18 @@ class CheckpointModel:
         counted: Tensor = self.module._get_feat_extract_output_lengths(lengths)
         return counted.long().clamp_min(0)
 
-    def logits(self, padded: Tensor, lengths: Tensor) -> Tensor:
-        """Run the module on rows padded to one length: (B, N[, F]) to (B, T, V)."""
+    def logits(
+        self, padded: Tensor, lengths: Tensor, *, through: nn.Module | None = None
+    ) -> Tensor:
+        """Run the module on rows padded to one length: (B, N[, F]) to (B, T, V).
+
+        `through` is the module as several processes share it, where they do.
+        """
         inputs: dict[str, Tensor] = {self.frontend.input_name: padded}
         if self.uses_mask:
             rows = torch.arange(padded.shape[1], device=padded.device)
             inputs["attention_mask"] = (rows < lengths.unsqueeze(1)).long()
-        logits: Tensor = self.module(**inputs).logits
+        logits: Tensor = (through or self.module)(**inputs).logits
         return logits
 
     def emit(self, waveform: Waveform) -> Emissions:

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 from transformers import AutoConfig, AutoModelForCTC, PreTrainedConfig, PreTrainedModel
 from transformers.modeling_outputs import CausalLMOutput
 
@@ -64,7 +64,8 @@ class DeepSpeech2Config(PreTrainedConfig):
 class MaskedBatchNorm(nn.Module):
     """Batch normalization over channels whose statistics ignore padding.
 
-    Takes x (B, C, ..., T) and mask (B, T); returns x normalized, zero where masked.
+    Takes x (B, C, ..., T) and mask (B, T); returns x normalized, zero where masked. Processes that
+    share a batch add their sums up, so that statistics are those of the whole batch.
     """
 
     running_mean: Tensor
@@ -95,14 +96,36 @@ class MaskedBatchNorm(nn.Module):
         with torch.autocast(x.device.type, enabled=False):
             x = x.float()
             count = keep.float().sum() * (x[0, 0].numel() // x.shape[-1])
-            mean = (x * keep).sum(axes) / count  # (C,)
-            second = (x.square() * keep).sum(axes) / count
-            variance = (second - mean.square()).clamp_min(0.0)
+            total, squares = (x * keep).sum(axes), (x.square() * keep).sum(axes)  # (C,)
+            if distributed.is_initialized() and distributed.get_world_size() > 1:
+                sums = _AllReduce.apply(torch.cat([total, squares, count.view(1)]))  # type: ignore[no-untyped-call]  # of torch
+                total, squares, count = sums[: len(total)], sums[len(total) : -1], sums[-1].detach()
+            count = count.clamp_min(1.0)
+            mean = total / count
+            variance = (squares / count - mean.square()).clamp_min(0.0)
         with torch.no_grad():
             unbiased = variance * count / (count - 1).clamp_min(1.0)
-            self.running_mean.lerp_(mean, self.momentum)
-            self.running_var.lerp_(unbiased, self.momentum)
+            # One batch that overflows must not spoil what is remembered of all the others.
+            pace = torch.isfinite(mean + unbiased).all() * self.momentum
+            self.running_mean.lerp_(torch.nan_to_num(mean), pace)
+            self.running_var.lerp_(torch.nan_to_num(unbiased), pace)
         return mean, variance
+
+
+class _AllReduce(torch.autograd.Function):
+    """Add a tensor up over all processes; its gradient is theirs added up."""
+
+    @staticmethod
+    def forward(_: Any, addend: Tensor) -> Tensor:  # noqa: ANN401  torch's context
+        total = addend.clone()
+        distributed.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(_: Any, gradient: Tensor) -> Tensor:  # noqa: ANN401  torch's context
+        total = gradient.clone()
+        distributed.all_reduce(total)
+        return total
 
 
 class ConvolutionBlock(nn.Module):
@@ -132,7 +155,8 @@ class ConvolutionBlock(nn.Module):
     def forward(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Map x (B, C, F, T), zero behind `lengths`, to (B, C', F', T') and its lengths."""
         x = self.convolution(x)
-        lengths = self.frames(lengths).clamp_min(0)
+        # Padding at the edges could make a frame of nothing at all.
+        lengths = self.frames(lengths).clamp_min(0) * (lengths > 0)
         x = self.norm(x, _mask(lengths, x.shape[-1]))
         return nn.functional.hardtanh(x, 0.0, 20.0), lengths
 

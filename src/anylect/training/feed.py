@@ -17,7 +17,7 @@ from torch import Tensor
 
 from anylect.audio.augment import augment_waveform, mask_features
 from anylect.audio.load import load_waveform
-from anylect.data.batches import bucketed_batches, equal_length_batches, pad
+from anylect.data.batches import bucketed_batches, equal_length_batches, pad, share_batches
 from anylect.data.prefetch import prefetch
 from anylect.errors import AudioError
 from anylect.models.frontend import Frontend, Rows
@@ -81,6 +81,9 @@ class Feed:
     equal_lengths: bool = False
     """For models whose output padding changes: only (nearly) equal lengths share a batch."""
     seed: int = 0
+    rank: int = 0
+    """Which of the processes this is that share every batch, from 0."""
+    processes: int = 1
 
     def plan(self, epoch: int) -> list[list[Passage]]:
         """Return the batches of an epoch; every lesson stands in one passage of one of them."""
@@ -101,10 +104,13 @@ class Feed:
         return [[passages[index] for index in batch] for batch in batches]
 
     def epoch(self, epoch: int, *, skip: int = 0) -> Iterator[Batch]:
-        """Yield the batches of an epoch in order, leaving out the first `skip`."""
+        """Yield this process's share of the batches of an epoch in order, after the first `skip`.
+
+        A share may be empty, but there is one of every batch.
+        """
         yield from prefetch(
             partial(self._load_batch, epoch),
-            self.plan(epoch)[skip:],
+            share_batches(self.plan(epoch)[skip:], rank=self.rank, processes=self.processes),
             workers=self.batches.workers,
             ahead=2 * self.batches.workers + 1,
         )

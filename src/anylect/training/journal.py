@@ -5,6 +5,7 @@ terminal and other watchers are listeners; none of them is needed.
 """
 
 import json
+import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -18,12 +19,14 @@ class Journal:
     """Appends events to `journal.jsonl` and passes them on.
 
     Every event has `event` (its kind), `time` (seconds since 1970) and the figures of its kind:
-    `start`, `update`, `validation`, `checkpoint`, `skipped`, `finish`.
+    `start`, `update`, `validation`, `checkpoint`, `skipped`, `doctor`, `restart`, `finish`.
     """
 
     def __init__(self, path: Path | None, listeners: Sequence[Listener] = ()) -> None:
         self.path = path
         self.listeners = listeners
+        if path is not None and path.exists() and path.stat().st_size:
+            _end_last_line(path)
 
     def write(self, kind: str, **figures: Any) -> None:  # noqa: ANN401  JSON values
         """Record one event."""
@@ -37,11 +40,19 @@ class Journal:
 
 
 def read_journal(path: Path) -> list[Event]:
-    """Read all events; a last line cut short by a killed run is left out."""
+    """Read all events; lines cut short by a killed run are left out."""
     events: list[Event] = []
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in path.read_text(encoding="utf-8", errors="replace").split("\n"):
         try:
             events.append(json.loads(line))
         except json.JSONDecodeError:
-            break
+            continue
     return events
+
+
+def _end_last_line(path: Path) -> None:
+    """End a line that a killed run cut short, so that what comes next has its own."""
+    with path.open("rb+") as stream:
+        stream.seek(-1, os.SEEK_END)
+        if stream.read(1) != b"\n":
+            stream.write(b"\n")

@@ -14,6 +14,10 @@ from anylect.models.checkpoints import CheckpointModel
 from anylect.records import Utterance
 from anylect.text.normalize import Normalizer
 
+EMPTY = "with an empty transcript"
+TOO_LONG = "with more labels than frames"
+"""Reasons for leaving an utterance out."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Lesson:
@@ -63,7 +67,7 @@ def _make_lesson(
 ) -> Lesson | LeftOut:
     labels = tuple(model.vocabulary.encode(normalizer(utterance.text)))
     if not labels:
-        return LeftOut(utterance, "with an empty transcript", repr(utterance.text))
+        return LeftOut(utterance, EMPTY, repr(utterance.text))
     if utterance.duration is None:
         try:
             known = probe(utterance.audio).duration - utterance.start
@@ -74,7 +78,7 @@ def _make_lesson(
     if needed > frames:
         return LeftOut(
             utterance,
-            "with more labels than frames",
+            TOO_LONG,
             f"{len(labels)} tokens need {needed} frames, {utterance.duration:.2f} s makes {frames}",
         )
     return Lesson(utterance=utterance, labels=labels)

@@ -1,11 +1,13 @@
 """The loop: step, validate, keep the best, stop.
 
 One update takes `accumulation` batches, divides their summed loss by their summed tokens, clips,
-steps. `accelerate` brings devices, mixed precision and several processes; the loop is the same.
+steps. Several processes share every batch and pass their gradients round; the numbers are those
+of one process, up to rounding, dropout and masks.
 """
 
 import contextlib
 import itertools
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,16 +15,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import Accelerator
-from accelerate.state import AcceleratorState
-from torch import Tensor, nn
+from torch import nn
+from torch.distributed.tensor import DTensor
+from torch.nn.parallel import DistributedDataParallel
 
-from anylect.errors import TrainingError
+from anylect.errors import ConfigError, TrainingError
 from anylect.models.checkpoints import CheckpointModel
+from anylect.training.doctor import Doctor
 from anylect.training.feed import Batch, Feed
 from anylect.training.journal import Journal
-from anylect.training.loss import BatchLoss, batch_loss
-from anylect.training.optimizer import build_optimizer, build_schedule
+from anylect.training.loss import batch_loss, idle_loss
+from anylect.training.meter import Meter
+from anylect.training.optimizer import build_optimizer, build_schedule, count_warmup, scale_rates
 from anylect.training.options import OptimizerOptions, ScheduleOptions
 from anylect.training.state import (
     Standing,
@@ -30,12 +34,37 @@ from anylect.training.state import (
     list_checkpoints,
     load_best,
     load_checkpoint,
+    remove_checkpoint,
     save_best,
     save_checkpoint,
+    update_of,
+    write_whole,
 )
+from anylect.training.team import Team
+from anylect.training.updates import Update, clamped_masks, gather_update
 
-Validate = Callable[[CheckpointModel], dict[str, Any]]
+Validate = Callable[[CheckpointModel, Team], dict[str, Any]]
 """Scores the dev split; its result has at least `wer`, and whatever the journal should keep."""
+
+HALVES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What decides how a run goes."""
+
+    optimizer: OptimizerOptions
+    schedule: ScheduleOptions
+
+
+@dataclass(frozen=True)
+class Watch:
+    """Who is told what happens, and who says what it means."""
+
+    journal: Journal
+    doctor: Doctor
+    page: Path | None = None
+    """Where the doctor writes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,35 +86,38 @@ class Training:
         feed: Feed,
         validate: Validate,
         *,
-        optimizer: OptimizerOptions,
-        schedule: ScheduleOptions,
-        journal: Journal,
+        settings: Settings,
+        watch: Watch,
+        team: Team,
     ) -> None:
-        self.model, self.feed, self.validate = model, feed, validate
-        self.options, self.journal = schedule, journal
+        self.model, self.feed, self.validate, self.team = model, feed, validate, team
+        self.options, self.optimizer = settings.schedule, settings.optimizer
+        self.watch, self.journal, self.doctor = watch, watch.journal, watch.doctor
         self.unreadable: dict[str, str] = {}
         """Utterances that had to be left out of their batches, by id, and why."""
+        self._went_back = False
         if not feed.lessons:
             raise TrainingError(
                 "the training split has no usable utterance",
                 hint="`anylect prepare` lists what it dropped and why",
             )
-        self.optimizer = optimizer
-        # What an earlier run of this process chose must not decide for this one.
-        AcceleratorState._reset_state()
-        # Accelerate keeps its state for the process; an earlier run's precision is not ours.
-        AcceleratorState._reset_state(reset_partial_state=True)
-        self.accelerator = Accelerator(
-            mixed_precision={"fp32": "no"}.get(schedule.precision, schedule.precision),
-            cpu=model.device.type == "cpu",
-        )
-        self.updates = schedule.updates or feed.count_updates(schedule.epochs)
-        adam = build_optimizer(model.module, optimizer)
-        rates = build_schedule(adam, optimizer, updates=self.updates)
-        self.trained = Trained(model.module, adam, rates, Standing())
-        prepared = self.accelerator.prepare(model.module, adam)
-        self.module: nn.Module = prepared[0]
-        self.adam: torch.optim.Optimizer = prepared[1]
+        if team.shards and self.options.precision == "fp16":
+            raise ConfigError(
+                "`schedule.precision` is `fp16` and the weights are divided among processes",
+                hint="use `bf16`, or launch without FSDP",
+            )
+        self.updates = self.options.updates or feed.count_updates(self.options.epochs)
+        warmup = count_warmup(self.optimizer, updates=self.updates)
+        self.doctor.begin(updates=self.updates, warmup=warmup)
+        # Sharding replaces weights, so it comes before the optimizer that moves them.
+        self.module = team.wrap(model.module)
+        self.adam = build_optimizer(model.module, self.optimizer)
+        rates = build_schedule(self.adam, self.optimizer, updates=self.updates)
+        self.trained = Trained(model.module, self.adam, rates, Standing())
+        is_half = self.options.precision == "fp16"
+        self.scaler = torch.amp.GradScaler(team.device.type, enabled=is_half)
+        self.meter = Meter(team.device)
+        team.scatter_seeds(feed.seed)
 
     @property
     def standing(self) -> Standing:
@@ -93,7 +125,7 @@ class Training:
         return self.trained.standing
 
     def run(self, checkpoints: Path, *, resume: bool = False) -> Outcome:
-        """Train to the end, leaving the best weights in the model.
+        """Train to the end; `best_model` then has the best weights.
 
         Args:
             checkpoints: Folder for checkpoints and the best weights.
@@ -102,30 +134,31 @@ class Training:
         Raises:
             TrainingError: When no recording of an epoch can be read.
         """
-        if resume and (found := list_checkpoints(checkpoints)):
-            load_checkpoint(found[-1], self.trained)
+        if resume:
+            self._resume(checkpoints)
         began = time.monotonic() - self.standing.seconds
+        weights = list(self.trained.module.parameters())
         self.journal.write(
             "start",
             updates=self.updates,
             update=self.standing.update,
-            parameters=sum(weight.numel() for weight in self.trained.module.parameters()),
-            trainable=sum(
-                weight.numel()
-                for weight in self.trained.module.parameters()
-                if weight.requires_grad
-            ),
+            parameters=sum(weight.numel() for weight in weights),
+            trainable=sum(weight.numel() for weight in weights if weight.requires_grad),
             lessons=len(self.feed.lessons),
+            processes=self.team.size,
         )
-        meter = _Meter()
-        for group in self._groups():
-            self._step(group, meter)
-            self._note_longest(group)
+        if self.doctor.options.restarts and not self.standing.update:
+            self._save(checkpoints)  # to come back to
+        for update in self._updates():
+            self._step(update)
+            self.standing.longest_heard = max(self.standing.longest_heard, update.longest)
+            self.model.longest_heard = self.standing.longest_heard
             self.standing.update += 1
             self.standing.seconds = time.monotonic() - began
-            self._look(checkpoints, meter)
+            self._look(checkpoints)
         self.standing.seconds = time.monotonic() - began
-        load_best(checkpoints, self.trained.module)
+        self.checkpoints = checkpoints
+        self._write_page()
         outcome = Outcome(
             updates=self.standing.update,
             best_update=self.standing.best_update,
@@ -135,20 +168,51 @@ class Training:
         self.journal.write("finish", **vars(outcome))
         return outcome
 
-    def _groups(self) -> Iterator[list[Batch]]:
-        """Yield the readable batches of each remaining update, epoch after epoch."""
+    def best_model(self, build: Callable[[], CheckpointModel]) -> CheckpointModel:
+        """Return the model with its best weights; where they are divided, one of its own.
+
+        To be called after `run`, in the main process.
+        """
+        model = build() if self.team.shards else self.model
+        model.longest_heard = self.standing.longest_heard
+        load_best(self.checkpoints, model.module)
+        return model
+
+    def _resume(self, checkpoints: Path) -> None:
+        """Go on from the newest checkpoint, if there is one; all processes must see the same."""
+        found = [path.name for path in list_checkpoints(checkpoints)[-1:]]
+        if self.team.agree(found, what=f"{checkpoints}: newest checkpoint"):
+            self._load(checkpoints / found[0])
+
+    def _load(self, path: Path) -> None:
+        load_checkpoint(path, self.trained, team=self.team, seed=self.feed.seed)
+        self.model.longest_heard = self.standing.longest_heard or None
+        self.meter.restore(self.standing.meter)
+        self.doctor.restore(self.standing.doctor)
+        if self.standing.scaler:
+            self.scaler.load_state_dict(self.standing.scaler)
+        scale_rates(self.trained.schedule, self.optimizer, scale=self.standing.rate_scale)
+
+    def _updates(self) -> Iterator[Update]:
+        """Yield each remaining update that can be read, epoch after epoch."""
         while self.standing.update < self.updates:
             batches = self.feed.epoch(self.standing.epoch, skip=self.standing.batch)
             has_heard = self.standing.batch > 0
             with contextlib.closing(batches):  # type: ignore[type-var]  # a generator
                 while group := list(itertools.islice(batches, self.feed.batches.accumulation)):
                     self.standing.batch += len(group)
-                    self._note_unreadable(group)
-                    if readable := [batch for batch in group if len(batch.lengths)]:
+                    update = gather_update(group, self.team)
+                    self._note_unreadable(update)
+                    if update.batches:
                         has_heard = True
-                        yield readable
+                        yield update
                     if self.standing.update >= self.updates:
                         return
+                    if self._went_back:
+                        break
+            if self._went_back:
+                self._went_back = False
+                continue
             if not has_heard:
                 raise TrainingError(
                     f"none of the {len(self.feed.lessons):,} training recordings can be read, "
@@ -158,115 +222,163 @@ class Training:
             self.standing.epoch += 1
             self.standing.batch = 0
 
-    def _note_longest(self, group: list[Batch]) -> None:
-        longest = max(self.standing.longest_heard, *(batch.longest for batch in group))
-        self.standing.longest_heard = self.model.longest_heard = longest
-
-    def _note_unreadable(self, group: list[Batch]) -> None:
-        for name, reason in itertools.chain.from_iterable(each.unreadable for each in group):
+    def _note_unreadable(self, update: Update) -> None:
+        for name, reason in update.unreadable:
             self.unreadable[name] = reason
             self.journal.write("skipped", id=name, reason=reason)
 
-    def _step(self, group: list[Batch], meter: "_Meter") -> None:
+    def _step(self, update: Update) -> None:
         self.module.train()
-        tokens = max(sum(int(batch.label_lengths.sum()) for batch in group), 1)
-        for batch in group:
-            with self.accelerator.autocast(), clamped_masks(self.model, batch):
-                loss = batch_loss(self.model, batch, zero_infinity=self.optimizer.zero_infinity)
-            self.accelerator.backward(self._objective(loss, tokens=tokens, batches=len(group)))
-            meter.add(loss, seconds=batch.seconds)
-        norm = self.accelerator.clip_grad_norm_(self.module.parameters(), self.optimizer.clip_norm)
-        if norm is not None and not torch.isfinite(norm):
-            meter.non_finite += 1
-            if self.options.precision != "fp16":  # fp16 skips by itself and lowers its scale
-                self.adam.zero_grad()
-                self.trained.schedule.step()
-                return
-        meter.gradient_norm = float(norm) if norm is not None else 0.0
-        self.adam.step()
+        last = len(update.batches) - 1
+        for index, batch in enumerate(update.batches):
+            with self._apart() if index < last else contextlib.nullcontext():
+                self._learn(update, index, batch)
+        self.scaler.unscale_(self.adam)
+        norm = self._clip()
+        self.meter.note_update(norm)
+        self.doctor.note_update(is_finite=norm is not None)
+        if norm is not None or self.scaler.is_enabled():
+            self.scaler.step(self.adam)  # which leaves the weights alone where they overflowed
+            self.scaler.update()
         self.trained.schedule.step()
         self.adam.zero_grad()
 
-    def _objective(self, loss: BatchLoss, *, tokens: int, batches: int) -> Tensor:
-        """Weigh one batch of an update of so many batches with so many tokens."""
-        if self.optimizer.loss_reduction == "tokens":
-            return loss.nats / tokens
-        return (loss.mean if self.optimizer.loss_reduction == "mean" else loss.nats) / batches
+    def _learn(self, update: Update, index: int, batch: Batch) -> None:
+        """Take one batch of an update forward and backward."""
+        half = HALVES.get(self.options.precision)
+        device = self.team.device.type
+        with (
+            torch.autocast(device, half, enabled=half is not None),
+            clamped_masks(self.model, batch),
+        ):
+            if len(batch.lengths):
+                zero = self.optimizer.zero_infinity
+                loss = batch_loss(self.model, batch, zero_infinity=zero, through=self.module)
+                self.meter.add(loss, utterances=len(batch.lengths), seconds=batch.seconds)
+                objective = update.objective(loss, batch=index, options=self.optimizer)
+            else:
+                objective = idle_loss(self.model, through=self.module)
+        self.scaler.scale(objective).backward()  # type: ignore[no-untyped-call]  # of torch
 
-    def _look(self, checkpoints: Path, meter: "_Meter") -> None:
-        """Log, validate and save when it is time."""
+    def _apart(self) -> contextlib.AbstractContextManager[None]:
+        """Keep gradients to oneself until the last batch of an update."""
+        if isinstance(self.module, DistributedDataParallel):
+            return self.module.no_sync()
+        return contextlib.nullcontext()
+
+    def _clip(self) -> float | None:
+        """Shorten the gradient; return how long it was, None where it is not finite."""
+        norm = nn.utils.clip_grad_norm_(self.model.module.parameters(), self.optimizer.clip_norm)
+        length = float(norm.full_tensor() if isinstance(norm, DTensor) else norm)
+        return length if math.isfinite(length) else None
+
+    def _look(self, checkpoints: Path) -> None:
+        """Log, validate and save when it is time; go back when it must be."""
         update, options = self.standing.update, self.options
         last = update >= self.updates
         if update % options.log_every == 0 or last:
             rate = self.trained.schedule.get_last_lr()[0]
-            figures = meter.read()
+            figures = self.meter.read(self.team)
             self.journal.write("update", update=update, learning_rate=rate, **figures)
+            self._examine(figures)
+        if self._is_to_go_back():
+            self._go_back(checkpoints)
+            return
         if update % options.validate_every == 0 or last:
             self._validate(checkpoints)
         if update % options.save_every == 0 or last:
-            path = save_checkpoint(checkpoints, self.trained, keep=options.keep_checkpoints)
-            self.journal.write("checkpoint", update=update, path=path.name)
+            self._save(checkpoints)
+
+    def _examine(self, figures: dict[str, float]) -> None:
+        if self.doctor.examine(self.standing.update, figures):
+            self.journal.write(
+                "doctor",
+                update=self.standing.update,
+                is_alarm=self.doctor.is_alarmed,
+                **self.doctor.figures(),
+            )
+            self._write_page()
+
+    def _write_page(self) -> None:
+        if self.watch.page is not None:
+            page = self.doctor.page(self.standing.update, restarts=self.standing.restarts)
+            write_whole(self.watch.page, page)
+
+    def _is_to_go_back(self) -> bool:
+        """Tell whether the rate is too high and the run may go back.
+
+        Raises:
+            TrainingError: When it may not, and nothing is learnt any more.
+        """
+        may = self.standing.restarts < self.doctor.options.restarts
+        if self.doctor.gives_up and not may:
+            raise TrainingError(
+                f"the gradients of the last {self.doctor.options.patience} updates were not finite",
+                hint="the newest checkpoint is from before or holds the same weights; lower "
+                "`optimizer.learning_rate`, or try `schedule.precision` `bf16` or `fp32`; "
+                "doctor.md says more",
+            )
+        return may and (self.doctor.gives_up or self.doctor.verdict == "learning rate too high")
+
+    def _go_back(self, checkpoints: Path) -> None:
+        """Continue from a checkpoint before the trouble, with a lower rate.
+
+        Later checkpoints go first, newest first: killed at any moment, the run comes to the same
+        point again and decides the same.
+        """
+        update, sound = self.standing.update, self.doctor.memory.sound_update
+        every = list_checkpoints(checkpoints)
+        target = [path for path in every if update_of(path) <= sound][-1]
+        self.team.agree(target.name, what=f"{checkpoints}: checkpoint to go back to")
+        before, reason = self.standing, self.doctor.verdict
+        kept = {
+            "best_wer": before.best_wer,
+            "best_update": before.best_update,
+            "seconds": before.seconds,
+            "restarts": before.restarts + 1,
+            "rate_scale": before.rate_scale * self.doctor.options.restart_factor,
+        }
+        if self.team.is_main:
+            for path in reversed(every[every.index(target) + 1 :]):
+                remove_checkpoint(path)
+        self._load(target)
+        vars(self.standing).update(kept)
+        scale_rates(self.trained.schedule, self.optimizer, scale=self.standing.rate_scale)
+        self._save(checkpoints)
+        self._went_back = True
+        self.journal.write(
+            "restart",
+            update=self.standing.update,
+            from_update=update,
+            reason=reason,
+            learning_rate=self.trained.schedule.get_last_lr()[0],
+            rate_scale=self.standing.rate_scale,
+        )
+        self._write_page()
+
+    def _save(self, checkpoints: Path) -> None:
+        self.standing.meter = self.meter.state(self.team)
+        self.standing.scaler = self.scaler.state_dict()
+        self.standing.doctor = self.doctor.state()
+        can_go_back = self.standing.restarts < self.doctor.options.restarts
+        path = save_checkpoint(
+            checkpoints,
+            self.trained,
+            keep=self.options.keep_checkpoints,
+            team=self.team,
+            sound_update=self.doctor.memory.sound_update if can_go_back else None,
+        )
+        self.journal.write("checkpoint", update=self.standing.update, path=path.name)
 
     def _validate(self, checkpoints: Path) -> None:
-        figures = self.validate(self.model)
+        figures = self.validate(self.model, self.team)
         wer, standing = float(figures["wer"]), self.standing
         is_best = standing.best_wer is None or wer <= standing.best_wer
         if is_best or self.options.ship == "last":
             standing.best_wer, standing.best_update = wer, standing.update
-            save_best(checkpoints, self.trained.module)
+            save_best(checkpoints, self.trained.module, team=self.team)
+        self.doctor.note_validation(standing.update, wer)
         self.journal.write(
             "validation", update=standing.update, best_wer=standing.best_wer, **figures
         )
-
-
-class _Meter:
-    """Figures between two journal lines."""
-
-    def __init__(self) -> None:
-        self.gradient_norm = 0.0
-        self.non_finite = 0
-        self._clear()
-
-    def _clear(self) -> None:
-        self.began = time.monotonic()
-        self.nats, self.tokens, self.infeasible, self.seconds = 0.0, 0, 0, 0.0
-        self.blank_rates: list[float] = []
-
-    def add(self, loss: BatchLoss, *, seconds: float) -> None:
-        self.nats += float(loss.nats.detach())
-        self.tokens += loss.tokens
-        self.infeasible += loss.infeasible
-        self.seconds += seconds
-        self.blank_rates.append(float(loss.blank_rate))
-
-    def read(self) -> dict[str, float]:
-        elapsed = max(time.monotonic() - self.began, 1e-9)
-        figures = {
-            "loss": self.nats / max(self.tokens, 1),
-            "blank_rate": sum(self.blank_rates) / max(len(self.blank_rates), 1),
-            "gradient_norm": self.gradient_norm,
-            "infeasible": self.infeasible,
-            "non_finite": self.non_finite,
-            "audio_seconds_per_second": self.seconds / elapsed,
-        }
-        self._clear()
-        return figures
-
-
-@contextlib.contextmanager
-def clamped_masks(model: CheckpointModel, batch: Batch) -> Iterator[None]:
-    """Shorten SpecAugment's time masks to the batch's shortest utterance.
-
-    `transformers` refuses a mask longer than the sequence it is laid on.
-    """
-    config = model.module.config
-    length = getattr(config, "mask_time_length", None)
-    if length is None:
-        yield
-        return
-    shortest = int(model.frame_lengths(batch.lengths).min())
-    config.mask_time_length = max(1, min(length, shortest))
-    try:
-        yield
-    finally:
-        config.mask_time_length = length
+        self._write_page()

@@ -6,6 +6,7 @@ a batch of one long utterance and a batch of fifty short ones weigh their tokens
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -23,11 +24,24 @@ class BatchLoss:
     tokens: int
     infeasible: int
     """Utterances whose labels do not fit their frames: they add nothing to the loss."""
-    blank_rate: Tensor
-    """Share of frames whose likeliest token is the blank."""
+    blanks: Tensor
+    """Frames whose likeliest token is the blank."""
+    frames: Tensor
+    """All frames, padding apart."""
+
+    @property
+    def blank_rate(self) -> Tensor:
+        """Share of frames whose likeliest token is the blank."""
+        return self.blanks / self.frames.clamp_min(1)
 
 
-def batch_loss(model: CheckpointModel, batch: Batch, *, zero_infinity: bool = True) -> BatchLoss:
+def batch_loss(
+    model: CheckpointModel,
+    batch: Batch,
+    *,
+    zero_infinity: bool = True,
+    through: nn.Module | None = None,
+) -> BatchLoss:
     """Compute the loss of one batch on the model's device.
 
     Args:
@@ -35,10 +49,12 @@ def batch_loss(model: CheckpointModel, batch: Batch, *, zero_infinity: bool = Tr
         batch: Rows and labels.
         zero_infinity: Utterances with more labels than frames lose nothing, instead of infinitely
             much.
+        through: The model's module as several processes share it; by default the module itself.
     """
     device = model.device
     lengths = batch.lengths.to(device, non_blocking=True)
-    logits = model.logits(batch.rows.to(device, non_blocking=True), lengths)  # (B, T, V)
+    rows = batch.rows.to(device, non_blocking=True)
+    logits = model.logits(rows, lengths, through=through)  # (B, T, V)
     frames = model.frame_lengths(lengths).clamp_max(logits.shape[1])
     log_probs = nn.functional.log_softmax(logits.float(), dim=-1)
     nats = nn.functional.ctc_loss(
@@ -59,8 +75,23 @@ def batch_loss(model: CheckpointModel, batch: Batch, *, zero_infinity: bool = Tr
         mean=(nats / batch.label_lengths.to(device).clamp_min(1)).mean(),
         tokens=int(batch.label_lengths.sum()),
         infeasible=int((needed > frames.cpu()).sum()),
-        blank_rate=blanks.sum() / real.sum().clamp_min(1),
+        blanks=blanks.sum(),
+        frames=real.sum(),
     )
+
+
+def idle_loss(model: CheckpointModel, *, through: nn.Module) -> Tensor:
+    """Take part in an update without having anything to learn from: a loss of zero.
+
+    Where several processes share an update, all must run forward and backward together. One whose
+    share of a batch is empty hears a second of silence. To a DeepSpeech2 it is padding throughout,
+    so that it counts in no batch statistic; an encoder cannot attend to nothing.
+    """
+    silence = model.frontend.prepare(np.zeros(model.sample_rate, dtype=np.float32))
+    rows = torch.from_numpy(silence).unsqueeze(0).to(model.device)
+    heard = 0 if model.module.base_model_prefix == "deepspeech2" else len(silence)
+    lengths = torch.tensor([heard], device=model.device)
+    return model.logits(rows, lengths, through=through).sum() * 0.0
 
 
 def needed_frames(labels: Tensor, label_lengths: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import nn
 from torch.optim import AdamW, Optimizer
-from torch.optim.lr_scheduler import LambdaLR
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
 from anylect.errors import ConfigError
 from anylect.training.options import OptimizerOptions
@@ -77,7 +77,7 @@ def rate_factor(update: int, options: OptimizerOptions, *, updates: int) -> floa
         >>> [rate_factor(update, options, updates=8) for update in range(8)]
         [0.25, 0.5, 0.75, 1.0, 1.0, 0.75, 0.5, 0.25]
     """
-    warmup = min(_warmup(options, updates=updates), updates)
+    warmup = count_warmup(options, updates=updates)
     if update < warmup:
         return (update + 1) / warmup
     done = (update - warmup) / max(updates - warmup, 1)
@@ -87,7 +87,23 @@ def rate_factor(update: int, options: OptimizerOptions, *, updates: int) -> floa
     return options.final_fraction + (1.0 - options.final_fraction) * remaining
 
 
-def _warmup(options: OptimizerOptions, *, updates: int) -> int:
+def count_warmup(options: OptimizerOptions, *, updates: int) -> int:
+    """Count the updates in which the learning rate rises."""
     if options.warmup_share is None:
-        return options.warmup_updates
+        return min(options.warmup_updates, updates)
     return math.ceil(options.warmup_share * updates)
+
+
+def scale_rates(schedule: LRScheduler, options: OptimizerOptions, *, scale: float) -> None:
+    """Let a schedule run at a share of the peak, from now on."""
+    if scale == 1.0:
+        return
+    schedule.base_lrs = [options.learning_rate * scale for _ in schedule.base_lrs]
+    assert isinstance(schedule, LambdaLR)  # narrows for the type checker
+    rates = [
+        rate * factor(schedule.last_epoch)
+        for rate, factor in zip(schedule.base_lrs, schedule.lr_lambdas, strict=True)
+    ]
+    for group, rate in zip(schedule.optimizer.param_groups, rates, strict=True):
+        group["lr"] = rate
+    schedule._last_lr = rates

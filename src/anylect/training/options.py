@@ -176,3 +176,27 @@ class AugmentationOptions:
     """Speed, gain, noise."""
     features: SpecAugmentOptions = field(default_factory=SpecAugmentOptions)
     """Masks in time and frequency; only where the model reads features."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DoctorOptions:
+    """When a run is in trouble, and what is done about it."""
+
+    plateau_updates: int = 3000
+    """After warm-up, a model may write nothing but blanks for so long; beyond it is stuck."""
+    patience: int = 50
+    """Updates in a row whose gradients are not finite, after which the run stops or goes back."""
+    restarts: int = 0
+    """How often a run whose learning rate proves too high goes back to a checkpoint from before
+    the trouble and continues with a lower rate; 0 leaves that to you."""
+    restart_factor: float = 0.5
+    """What the learning rate is multiplied by at each restart."""
+
+    def __post_init__(self) -> None:
+        refuse_below(self, 1, "patience")
+        refuse_below(self, 0, "plateau_updates", "restarts")
+        refuse_not_above(self, 0, "restart_factor")
+        if not self.restart_factor < 1:
+            raise ConfigError(
+                f"`restart_factor` is {self.restart_factor}", hint="expected more than 0, below 1"
+            )

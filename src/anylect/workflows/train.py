@@ -4,9 +4,8 @@ The run folder holds the resolved configuration, the journal, checkpoints to res
 the end, the bundle. Killing a run loses at most what happened since its last checkpoint.
 """
 
-import contextlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -30,6 +29,7 @@ from anylect.training.options import (
     AugmentationOptions,
     BatchOptions,
     DataOptions,
+    DoctorOptions,
     JoiningOptions,
     OptimizerOptions,
     ScheduleOptions,
@@ -38,7 +38,9 @@ from anylect.training.tensorboard import TensorBoard
 
 if TYPE_CHECKING:
     from anylect.models.checkpoints import CheckpointModel
+    from anylect.training.feed import Feed
     from anylect.training.lessons import LeftOut, Lesson
+    from anylect.training.team import Team
 
 MAY_CHANGE = ("output", "device", "threads", "tensorboard", "push")
 """Settings that a resumed run may have otherwise than it began: they decide no result."""
@@ -71,6 +73,7 @@ class TrainConfig:
     optimizer: OptimizerOptions = field(default_factory=OptimizerOptions)
     schedule: ScheduleOptions = field(default_factory=ScheduleOptions)
     augmentation: AugmentationOptions = field(default_factory=AugmentationOptions)
+    doctor: DoctorOptions = field(default_factory=DoctorOptions)
     push: PushOptions = field(default_factory=PushOptions)
 
     def __post_init__(self) -> None:
@@ -91,6 +94,8 @@ class TrainReport:
     seconds: float
     left_out: dict[str, int]
     push_failures: tuple[str, ...] = ()
+    rank: int = 0
+    """Of this process, where several trained together: only 0 wrote anything."""
 
     def lines(self) -> list[str]:
         """Say it in words."""
@@ -120,74 +125,113 @@ def train(
         TrainingError: When nothing can be learnt, or a checkpoint is broken.
     """
     from anylect.models.build import build_model
-    from anylect.training.feed import Feed
+    from anylect.training.doctor import Doctor, describe_patient
     from anylect.training.lessons import make_lessons
-    from anylect.training.loop import Training
+    from anylect.training.loop import Settings, Training, Watch
     from anylect.training.selection import within_limits
+    from anylect.training.team import join_team
     from anylect.training.threads import use_threads
     from anylect.training.validation import Validation
 
     use_threads(config.threads)
     check_sources(config.augmentation.waveform)
+    team = join_team(config.device)
+    _refuse_pushed_shards(config, team)
     utterances, dev = read_learnt(config), read_splits(config, config.data.dev)
     normalizer = choose_normalizer(config, utterances)
     vocabulary = build_vocabulary(normalizer(utterance.text) for utterance in utterances)
-    model = build_model(config.model, vocabulary, device=config.device, seed=config.seed)
+    model = build_model(config.model, vocabulary, device=str(team.device), seed=config.seed)
     lessons, left_out = within_limits(*make_lessons(utterances, normalizer, model), config.data)
     if not lessons:
         raise nothing_to_learn(config, left_out)
-    _open_run(config, resume=resume)
-    save = partial(_save, config, model, normalizer)
-    pusher = (
-        Pusher(config.push, config.output, partial(save, lessons))
-        if config.push.repository
-        else None
-    )
-    journal = Journal(config.output / "journal.jsonl", [*listeners, *_watchers(config, pusher)])
+    team.agree((len(lessons), len(vocabulary)), what=f"{config.manifest}: utterances and tokens")
+    if team.is_main:
+        _open_run(config, resume=resume)
+    save = partial(_save, config, normalizer)
+    pusher = _build_pusher(config, team, partial(save, model, lessons))
+    journal = _open_journal(config, team, [*listeners, *([pusher] if pusher else [])])
     for each in left_out:
         journal.write("left_out", id=each.utterance.id, reason=each.reason, detail=each.detail)
+    doctor = Doctor(describe_patient(lessons, left_out, model), config.doctor)
     training = Training(
         model,
-        Feed(
-            lessons=lessons,
-            frontend=model.frontend,
-            batches=config.batches,
-            augmentation=config.augmentation,
-            joining=config.joining,
-            boundary=None if written_without_spaces(normalizer.language) else vocabulary.boundary,
-            count_frames=model.count_frames,
-            equal_lengths=not model.uses_mask,
-            seed=config.seed,
-        ),
+        _build_feed(config, lessons, model, normalizer=normalizer, team=team),
         Validation(dev, normalizer, limit=config.schedule.validation_utterances),
-        optimizer=config.optimizer,
-        schedule=config.schedule,
-        journal=journal,
+        settings=Settings(optimizer=config.optimizer, schedule=config.schedule),
+        watch=Watch(journal, doctor, config.output / "doctor.md" if team.is_main else None),
+        team=team,
     )
     outcome = training.run(config.output / "checkpoints", resume=resume)
     heard = [each for each in lessons if each.utterance.id not in training.unreadable]
-    bundle = save(
-        heard,
-        config.output / "bundle",
-        dev_wer=outcome.best_wer,
-        updates=outcome.best_update,
-        seconds=round(outcome.seconds, 1),
-    )
+    bundle = config.output / "bundle"
+    if team.is_main:
+        figures = {"dev_wer": outcome.best_wer, "updates": outcome.best_update}
+        best = training.best_model(partial(build_model, config.model, vocabulary))
+        save(best, heard, bundle, seconds=round(outcome.seconds, 1), **figures)
     if pusher is not None:
         pusher.finish(bundle)
+    team.leave()
     reasons = [each.reason for each in left_out] + ["unreadable"] * (len(lessons) - len(heard))
     return TrainReport(
         bundle=bundle,
         left_out=dict(Counter(reasons)),
         push_failures=tuple(pusher.failures) if pusher else (),
+        rank=team.rank,
         **vars(outcome),
     )
 
 
+def _build_feed(
+    config: TrainConfig,
+    lessons: "Sequence[Lesson]",
+    model: "CheckpointModel",
+    *,
+    normalizer: Normalizer,
+    team: "Team",
+) -> "Feed":
+    from anylect.training.feed import Feed
+
+    is_spaced = not written_without_spaces(normalizer.language)
+    return Feed(
+        lessons=lessons,
+        frontend=model.frontend,
+        batches=config.batches,
+        augmentation=config.augmentation,
+        joining=config.joining,
+        boundary=model.vocabulary.boundary if is_spaced else None,
+        count_frames=model.count_frames,
+        equal_lengths=not model.uses_mask,
+        seed=config.seed,
+        rank=team.rank,
+        processes=team.size,
+    )
+
+
+def _refuse_pushed_shards(config: TrainConfig, team: "Team") -> None:
+    if team.shards and config.push.repository and config.push.when == "save":
+        raise ConfigError(
+            "`push.when` is `save` and the weights are divided among processes",
+            hint='push once with `push.when = "end"`, or launch without FSDP',
+        )
+
+
+def _build_pusher(config: TrainConfig, team: "Team", save: Callable[[Path], Path]) -> Pusher | None:
+    is_wanted = config.push.repository is not None and team.is_main
+    return Pusher(config.push, config.output, save) if is_wanted else None
+
+
+def _open_journal(config: TrainConfig, team: "Team", listeners: Sequence[Listener]) -> Journal:
+    """Open the run's journal; only the main process keeps one."""
+    if not team.is_main:
+        return Journal(None)
+    boards = [TensorBoard(config.output / "tensorboard")] if config.tensorboard else []
+    return Journal(config.output / "journal.jsonl", [*listeners, *boards])
+
+
 def _save(
     config: TrainConfig,
-    model: "CheckpointModel",
     normalizer: Normalizer,
+    model: "CheckpointModel",
     lessons: "Sequence[Lesson]",
     folder: Path,
     **figures: Any,  # noqa: ANN401  JSON values
@@ -202,14 +246,6 @@ def _save(
         "config": to_mapping(config),
     }
     return save_bundle(folder, model=model, normalizer=normalizer, evidence=evidence)
-
-
-def _watchers(config: TrainConfig, pusher: Pusher | None) -> list[Listener]:
-    """Return who listens to the journal besides the caller's listeners."""
-    boards: list[Listener] = (
-        [TensorBoard(config.output / "tensorboard")] if config.tensorboard else []
-    )
-    return [*boards, *([pusher] if pusher else [])]
 
 
 def read_learnt(config: TrainConfig) -> list[Utterance]:
@@ -287,10 +323,11 @@ def _open_run(config: TrainConfig, *, resume: bool) -> None:
         return
     try:
         config.output.mkdir(parents=True, exist_ok=True)
-        save_config(config, path)
+        # Half a configuration would pass for a run.
+        partial_path = config.output / ".config.toml.partial"
+        save_config(config, partial_path)
+        partial_path.replace(path)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            path.unlink()  # half a configuration would pass for a run
         raise ConfigError(
             f"{config.output}: cannot be written to ({error.strerror})",
             hint="choose another folder with `--output`",
