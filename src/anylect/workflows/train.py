@@ -7,7 +7,7 @@ the end, the bundle. Killing a run loses at most what happened since its last ch
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from anylect.audio.augment import check_sources
 from anylect.audio.load import probe
 from anylect.config import load_config, refuse_below, save_config, to_mapping
 from anylect.data.manifest import manifest_checksum, read_manifest
+from anylect.data.statement import describe_data
 from anylect.errors import AudioError, ConfigError, ManifestError, TrainingError
 from anylect.hub.bundle import save_bundle
 from anylect.hub.push import Pusher, PushOptions
@@ -24,7 +25,8 @@ from anylect.records import Utterance
 from anylect.text.normalize import Normalizer, default_normalizer, load_normalizer
 from anylect.text.recipes import written_without_spaces
 from anylect.text.vocabulary import build_vocabulary
-from anylect.training.journal import Journal, Listener
+from anylect.training.history import summarize
+from anylect.training.journal import Journal, Listener, read_journal
 from anylect.training.options import (
     AugmentationOptions,
     BatchOptions,
@@ -243,9 +245,22 @@ def _save(
         "train_hours": round(sum(each.utterance.duration or 0.0 for each in lessons) / 3600, 3),
         **figures,
         "manifest_sha256": manifest_checksum(config.manifest),
+        "data": _describe(config.manifest, manifest_checksum(config.manifest), normalizer),
+        "history": _history(config.output / "journal.jsonl"),
         "config": to_mapping(config),
     }
     return save_bundle(folder, model=model, normalizer=normalizer, evidence=evidence)
+
+
+@lru_cache(maxsize=1)
+def _describe(manifest: Path, checksum: str, normalizer: Normalizer) -> dict[str, Any]:
+    """Describe the data once, however often a run saves a bundle of it."""
+    del checksum  # what the cache tells one state of the manifest from another by
+    return describe_data(read_manifest(manifest), normalizer)
+
+
+def _history(journal: Path) -> dict[str, Any]:
+    return summarize(read_journal(journal)) if journal.is_file() else {}
 
 
 def read_learnt(config: TrainConfig) -> list[Utterance]:
