@@ -1,8 +1,6 @@
 """The same answers as pyctcdecode 0.5.0; `golden/make_pyctcdecode.py` says how they were made.
 
-Texts differ where pyctcdecode punishes a beam that ends in a space for the empty word behind it,
-so that a worse one wins: then ours has the higher score. Frames are those of an alignment, not of
-the beam merged last.
+Frames are those of an alignment, not of the beam merged last.
 """
 
 import gzip
@@ -85,10 +83,10 @@ def test_texts_and_scores_are_those_of_pyctcdecode(alphabet: str, name: str) -> 
         if is_same:
             same.append(abs(gain))
             spans = np.array([frames for _, frames in beams[0].text_frames])
-            assert np.abs(spans - theirs["best"][0]["frames"]).max() <= 8
+            assert np.abs(spans - theirs["best"][0]["frames"]).max() <= 16
         # Never a worse text than theirs; a thousandth is left for rounding and merging.
         for found, more in ((is_same, gain), compare(pruned[0], theirs["pruned"][0])):
             assert found or more > -1e-3
-    assert len(same) >= 0.8 * len(answers)
+    assert len(same) >= len(answers) - 1
     assert np.median(same) < 1e-5
     assert np.quantile(same, 0.8) < 1e-3

@@ -332,18 +332,18 @@ class BeamDecoder:
         return Rules(
             width=options.width,
             max_tokens=options.max_tokens if closed else len(vocabulary),
-            min_token=min_token,
+            min_token=float(min_token),
             cut=math.exp(max(options.prune_log_prob, -600.0)),
             early_cut=math.exp(max(options.prune_log_prob - SLACK, -600.0)),
-            alpha=options.alpha,
-            beta=options.beta,
-            unknown_offset=options.unknown_offset,
+            alpha=float(options.alpha),
+            beta=float(options.beta),
+            unknown_offset=float(options.unknown_offset),
             best_word=math.exp(max(options.beta, 0.0)),
             best_unknown=math.exp(options.beta + options.alpha * LN10 * options.unknown_offset)
             if self.model is not None
             else 1.0,
             unknown_gain=math.exp(options.unknown_offset) if self.model is not None else 1.0,
-            most_credit=math.exp(min(self._hotwords.steepest * longest, 300.0)),
+            most_credit=min(float(self._hotwords.rise.max()) ** longest, 1e100),
             blank=vocabulary.blank,
             boundary=-1 if vocabulary.boundary is None else vocabulary.boundary,
             marker=self.lexicon.alphabet.find(MARKER),
@@ -384,7 +384,7 @@ def _choose_ending(
     spaced: bool,
 ) -> int:
     """Say where words end: at a boundary, where the next begins with `▁`, or anywhere."""
-    if vocabulary.boundary is None and has_marker(vocabulary):
+    if has_marker(vocabulary):
         return AT_MARKER
     if (model is not None or words) and not (spaced and vocabulary.boundary is not None):
         return ANYWHERE

@@ -12,6 +12,7 @@ open     any word; unknown ones are punished as soon as no known word begins lik
 """
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -204,11 +205,10 @@ def _expand(search: Search, world: World, rules: Rules) -> None:
     search.counts[STAMP] += 1
     stamp = search.counts[STAMP] << 32
     best, count = 0.0, 0
-    most = rules.best_word * rules.most_credit * search.token_prob[search.active[0]]
+    most = rules.best_word * search.token_prob[search.active[0]]
     for b in range(search.counts[BEAMS]):
         beam = search.beams[b]
-        most_here = beam.weight * world.hotwords.credit[beam.hot] * most
-        if most_here < best * rules.early_cut:
+        if _most(world, rules, beam) * most < best * rules.early_cut:
             continue  # no token can save it
         here = Here(
             np.int64(beam.history),
@@ -241,6 +241,15 @@ def _expand(search: Search, world: World, rules: Rules) -> None:
             best = max(best, score)
     search.counts[CANDIDATES] = count
     search.totals[BEST] = best
+
+
+@inlined
+def _most(world: World, rules: Rules, beam: Any) -> float:  # noqa: ANN401
+    """Return the most that a beam can score in a frame, but for tokens and ends of words."""
+    if beam.hot == 0 and rules.ending != ANYWHERE:
+        return float(beam.weight)
+    rise = rules.most_credit if rules.longest > 1 else world.hotwords.rise[beam.hot]
+    return float(beam.weight * world.hotwords.credit[beam.hot] * rise)
 
 
 @compiled

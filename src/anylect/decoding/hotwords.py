@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from anylect.compiled import Integer, inlined, lean
+from anylect.compiled import Integer, inlined
 from anylect.errors import ConfigError
 
 BOUNDARY = -1
@@ -67,8 +67,8 @@ class KernelHotwords(NamedTuple):
     """(states,): e to what the unfinished phrases here are worth."""
     earned: NDArray[np.float64]
     """(states,): e to the weights of the phrases that end here."""
-    steepest: float
-    """The most that one character can add, natural log."""
+    rise: NDArray[np.float64]
+    """(states,): the most that one character more can add, as a factor; 1 or more."""
 
 
 def build_hotwords(hotwords: Hotwords | None, alphabet: str, *, spaced: bool) -> KernelHotwords:
@@ -189,19 +189,28 @@ class _States:
             failure=np.array(self.failure, np.int32),
             credit=np.exp(np.array(self.credit)),
             earned=np.exp(np.array(self.earned)),
-            steepest=self._steepest(),
+            rise=np.exp(np.array(self._rises())),
         )
 
-    def _steepest(self) -> float:
-        steps = (
-            self.earned[child] + self.credit[child] - self.credit[state]
-            for state, children in enumerate(self.children)
-            for child in children.values()
-        )
-        return max(0.0, *steps, 0.0)
+    def _rises(self) -> list[float]:
+        """Return how much a state can gain by any letter that some phrase takes from there."""
+        highest = [
+            max((self.earned[child] + self.credit[child] for child in children.values()), default=0)
+            for children in self.children
+        ]
+        for state in sorted(range(1, len(highest)), key=self._depths().__getitem__):
+            highest[state] = max(highest[state], highest[self.failure[state]])
+        return [max(0.0, top - now) for top, now in zip(highest, self.credit, strict=True)]
+
+    def _depths(self) -> list[int]:
+        depths = [0] * len(self.children)
+        for state, children in enumerate(self.children):  # children come later
+            for child in children.values():
+                depths[child] = depths[state] + 1
+        return depths
 
 
-@lean
+@inlined
 def follow(hotwords: KernelHotwords, state: Integer, letter: Integer) -> Integer:
     """Return the state after one letter more, or after a boundary."""
     mask = np.uint64(hotwords.keys.size - 1)

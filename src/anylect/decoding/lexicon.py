@@ -149,7 +149,9 @@ def build_lexicon(
 
 def has_marker(vocabulary: Vocabulary) -> bool:
     """Say whether words begin with `▁` rather than being parted by a boundary."""
-    return any(token.startswith(MARKER) for token in _text_tokens(vocabulary))
+    return vocabulary.boundary is None and any(
+        token.startswith(MARKER) for token in _text_tokens(vocabulary)
+    )
 
 
 class _Tree(NamedTuple):
@@ -239,7 +241,7 @@ def _connect(tree: _Tree, alphabet: str, vocabulary: Vocabulary) -> KernelLexico
     lengths = np.array([len(letters) for letters in spelled], np.int32)
     edges = [_edges(tree, spelled, length) for length in sorted(set(lengths[lengths > 0]))]
     source, token, target = (np.concatenate(column) for column in zip(*edges, strict=True))
-    if MARKER in alphabet and len(tree.parent) > 1:
+    if has_marker(vocabulary) and len(tree.parent) > 1:
         # All words begin with the marker; the first of an utterance may be heard without it.
         first = source == 1
         source = np.concatenate([source, np.zeros(first.sum(), source.dtype)])

@@ -11,6 +11,9 @@ from anylect.decoding.rules import ANYWHERE, AT_BOUNDARY, AT_MARKER, Here, Rules
 from anylect.decoding.search import ACTIVE, MOVES, Search
 from anylect.decoding.unknown_words import unknown_node
 
+FEW_EDGES = 3
+"""With more, it is faster to look up each likely token than to look at every edge."""
+
 
 @inlined
 def list_moves(search: Search, world: World, rules: Rules, here: Here) -> None:
@@ -67,21 +70,24 @@ def _spell_on(search: Search, world: World, rules: Rules, here: Here) -> None:
     No more is expected of a longer beginning than of a shorter one, so a beam that cannot afford
     the likeliest token can afford none.
     """
-    lexicon, prob, active = world.lexicon, search.token_prob, search.counts[ACTIVE]
-    if here.score * _likeliest(search, rules, here.last) * rules.most_credit < here.least:
+    lexicon, prob = world.lexicon, search.token_prob
+    hope = here.score * _rise(world, rules, here)
+    if hope * _likeliest(search, rules, here.last) < here.least:
         return
     first = end = np.int64(0)
     if here.node < world.gain.size:
         first = np.int64(lexicon.first_edge[here.node])
         end = np.int64(lexicon.first_edge[here.node + 1])
-    if end - first <= active:
+    if end - first <= FEW_EDGES:
         for edge in range(first, end):
             token = np.int64(lexicon.edge_token[edge])
-            if prob[token] > 0.0 and token != here.last:
+            if hope * prob[token] >= here.least and prob[token] > 0.0 and token != here.last:
                 _spell(search, world, rules, here, token, np.int64(lexicon.edge_node[edge]))
     else:
-        for i in range(active):
+        for i in range(search.counts[ACTIVE]):
             token = np.int64(search.active[i])
+            if hope * prob[token] < here.least:
+                break  # the others are less likely still
             child = _find_edge(lexicon, here.node, token)
             if child >= 0 and token != here.last:
                 _spell(search, world, rules, here, token, child)
@@ -121,13 +127,14 @@ def _find_edge(lexicon: KernelLexicon, node: Integer, token: Integer) -> Integer
 def _spell_unknown(search: Search, world: World, rules: Rules, here: Here) -> None:
     """Take the tokens that no edge takes."""
     lexicon, known = world.lexicon, world.gain.size
-    gain = rules.unknown_gain
+    rise = world.hotwords.credit[here.hot] * _rise(world, rules, here)
+    gain = rules.unknown_gain if rise <= 1.0 else 1.0  # see `_gain`
     if here.node >= known:
-        gain = min(gain, search.unknowns[here.node - known].gain)
+        gain = min(gain, search.unknowns[here.node - known].gain) if rise <= 1.0 else 1.0
     for i in range(search.counts[ACTIVE]):
         token = np.int64(search.active[i])
         hope = here.weight * search.token_prob[token] * gain
-        if hope * rules.most_credit < here.least:
+        if hope * rise < here.least:
             return  # the others are less likely still
         writes = lexicon.first_character[token] < lexicon.first_character[token + 1]
         begins = rules.ending == AT_MARKER and here.node > 0 and lexicon.begins_word[token]
@@ -144,12 +151,10 @@ def _spell(
 ) -> None:
     """Append a token to the word being spelled; where words end anywhere, end it as well."""
     weight, hot, credit = here.weight * search.token_prob[token], here.hot, 1.0
-    if rules.has_hotwords:
-        lexicon = world.lexicon
-        for place in range(lexicon.first_character[token], lexicon.first_character[token + 1]):
-            if lexicon.characters[place] != rules.marker:
-                hot = follow(world.hotwords, hot, np.int64(lexicon.characters[place]))
-                weight *= world.hotwords.earned[hot]
+    if hot != 0 or (rules.has_hotwords and rules.ending == ANYWHERE):
+        # Between spaces, what has failed to be a phrase stays in state 0 until its end.
+        hot, earned = _follow_token(world, rules, hot, token)
+        weight *= earned
         credit = world.hotwords.credit[hot]
     score = weight * credit * _gain(search, world, child, credit)
     if score >= here.least and (rules.ending != ANYWHERE or _goes_on(world, child)):
@@ -159,6 +164,27 @@ def _spell(
         if history >= 0:
             weight *= search.histories[history].step
             _add(search, pack(history, 0, token), weight, weight * credit, hot)
+
+
+@lean
+def _follow_token(
+    world: World, rules: Rules, hot: Integer, token: Integer
+) -> tuple[Integer, float]:
+    """Return the state of the hotwords after a token, and what it has earned."""
+    lexicon, earned = world.lexicon, 1.0
+    for place in range(lexicon.first_character[token], lexicon.first_character[token + 1]):
+        if lexicon.characters[place] != rules.marker:  # which stands for a boundary
+            hot = follow(world.hotwords, hot, np.int64(lexicon.characters[place]))
+            earned *= world.hotwords.earned[hot]
+    return hot, earned
+
+
+@inlined
+def _rise(world: World, rules: Rules, here: Here) -> float:
+    """Return the most that one frame can gain by hotwords, as a factor."""
+    if here.hot == 0 and rules.ending != ANYWHERE:
+        return 1.0
+    return rules.most_credit if rules.longest > 1 else float(world.hotwords.rise[here.hot])
 
 
 @inlined
@@ -179,11 +205,8 @@ def _begin_words(search: Search, world: World, rules: Rules, here: Here) -> None
         if rules.has_hotwords:
             hot = follow(world.hotwords, hot, BOUNDARY)
             weight *= world.hotwords.earned[hot]
-            for place in range(
-                lexicon.first_character[token] + 1, lexicon.first_character[token + 1]
-            ):
-                hot = follow(world.hotwords, hot, np.int64(lexicon.characters[place]))
-                weight *= world.hotwords.earned[hot]
+            hot, earned = _follow_token(world, rules, hot, token)
+            weight *= earned
             credit = world.hotwords.credit[hot]
         child: Integer = np.int64(lexicon.root_child[token])
         if weight * credit * rules.best_word < here.least or (child < 0 and rules.closed):

@@ -98,7 +98,7 @@ class Searches:
             self._columns.vocabulary,
             self._model,
             words=[] if language_model is None else language_model.words,
-            options=BeamOptions(search="open"),
+            options=BeamOptions(search="open", counts_empty_end=True),
         )
         self._ready: OrderedDict[Call, BeamDecoder] = OrderedDict()
         self._lock = Lock()

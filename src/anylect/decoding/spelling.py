@@ -48,7 +48,7 @@ class Speller:
     def __init__(self, vocabulary: Vocabulary) -> None:
         """Learn the tokens; where there is no word boundary, words may begin with `▁`."""
         self._blank = vocabulary.blank
-        self._is_marked = vocabulary.boundary is None and has_marker(vocabulary)
+        self._is_marked = has_marker(vocabulary)
         self._ids = {
             token: index
             for index, token in enumerate(vocabulary.tokens)

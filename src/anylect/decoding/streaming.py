@@ -45,7 +45,7 @@ class BeamStream:
         >>> stream = BeamDecoder(vocabulary).stream()
         >>> stream.feed(Emissions(log_probs[:3], 0.02))
         >>> stream.partial()
-        Partial(text='a', stable='a')
+        Partial(text='a', stable='')
         >>> stream.feed(Emissions(log_probs[3:], 0.02, start=0.06))
         >>> stream.finish().text
         'a b'
