@@ -38,7 +38,7 @@ def test_the_better_search_is_taken(closed: int, opened: int, expected: str) -> 
 def test_of_equal_settings_the_smaller_alpha_and_the_narrower_beam_are_taken() -> None:
     tuner = Tuner(lambda _: Errors(3, 9))
     best = tuner.tune(BeamOptions(), searches=("closed", "open")).options
-    assert best.alpha == 0.0
+    assert best.alpha == 0.25
     assert best.width == 25
     assert best.search == "closed"
 

@@ -2,7 +2,9 @@
 
 A coarse grid over alpha and beta finds the region; steps that are halved find the place in it;
 then the narrowest beam is taken that costs nothing. Errors of a small set jump, so the other rate
-decides between equal ones, and then the smaller alpha: a model that is needed less misleads less.
+decides between equal ones, and then the smaller alpha of the grid: a model that is needed less
+misleads less. Only fewer errors move a point away from the grid, for on a plateau its edge is no
+better place than its middle.
 """
 
 import dataclasses
@@ -102,6 +104,8 @@ class Tuner:
     def _refine(self, best: Trial) -> Trial:
         step_alpha, step_beta = _step(self.options.alphas), _step(self.options.betas)
         for _ in range(self.options.refinements):
+            if not any(best.errors):
+                break
             step_alpha, step_beta = step_alpha / 2, step_beta / 2
             around = [
                 dataclasses.replace(
@@ -111,7 +115,8 @@ class Tuner:
                 )
                 for along, across in itertools.product((-1, 0, 1), repeat=2)
             ]
-            best = self._best(around)
+            nearest = self._best(around)
+            best = nearest if nearest.errors < best.errors else best
         return best
 
     def _choose_width(self, best: Trial) -> Trial:
