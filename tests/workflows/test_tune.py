@@ -1,5 +1,6 @@
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,10 @@ from anylect.decoding.tuning import TuningOptions
 from anylect.errors import BundleError, ConfigError, LanguageModelError, ManifestError
 from anylect.hub.bundle import load_bundle
 from anylect.records import Emissions
+from anylect.text.normalize import default_normalizer, save_normalizer
 from anylect.workflows.evaluate import EvaluateConfig, evaluate
-from anylect.workflows.tune import TuneConfig, TuneReport, tune
+from anylect.workflows.tune import TuneConfig, tune
+from anylect.workflows.tune_report import TuneReport
 from anylect.workflows.tuning_set import Shelf
 
 FEW = TuningOptions(alphas=(0.5, 1.0), betas=(0.0, 1.0), refinements=1, widths=(10, 20))
@@ -56,6 +59,7 @@ def test_a_model_that_helps_is_installed_with_what_was_found(
     assert facts["longest_heard_seconds"] > 1.0
     assert facts["tuning"]["manifest_sha256"] == manifest_checksum(tone_manifest)
     assert facts["tuning"]["with_language_model"]["wer"]["rate"] == report.beam.wer.rate
+    assert facts["tuning"]["split"] == "all"
     assert facts["tuning"]["greedy"]["wer"]["low"] is not None
     assert facts["tuning"]["comparison"]["is_shown"]
     assert len(facts["tuning"]["curve"]) == len(report.trials)
@@ -243,6 +247,29 @@ def test_a_bundle_that_contradicts_itself_is_told(
     assert "--lm none" in str(caught.value.hint)
     assert isinstance(loaded.decoder_with("none"), GreedyDecoder)
     assert isinstance(loaded.decoder_with(tone_lm), BeamDecoder)
+
+
+@pytest.mark.usefixtures("mumbled")
+def test_a_language_without_spaces_is_tuned_on_characters(
+    bundle: Path, tone_manifest: Path, make_lm: BuildLm
+) -> None:
+    save_normalizer(default_normalizer("th"), bundle / "normalizer.json")
+    unspaced = [
+        replace(utterance, text=utterance.text.replace(" ", ""))
+        for utterance in read_manifest(tone_manifest)
+    ]
+    manifest = bundle.parent / "unspaced.jsonl"
+    write_manifest(manifest, unspaced)
+    texts = [utterance.text for utterance in unspaced]
+    lm = make_lm(texts, unit="character", normalizer=bundle / "normalizer.json")
+    report = tuned(bundle, manifest, lm=lm)
+    assert report.beam.leading.name == "CER"
+    assert {trial.options.search for trial in report.trials} == {"closed"}
+    assert report.best.errors.leading == report.beam.cer.errors
+    assert report.beam.cer.errors < report.greedy.cer.errors
+    assert any("has read 36 of the 36" in warning for warning in report.warnings)
+    facts = json.loads((bundle / "decoding.json").read_text())
+    assert facts["tuning"]["objective"] == "cer"
 
 
 @pytest.mark.usefixtures("mumbled")

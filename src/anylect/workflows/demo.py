@@ -43,7 +43,8 @@ from anylect.workflows.evaluate import EvaluateConfig, evaluate
 from anylect.workflows.folders import make_folder
 from anylect.workflows.lm_build import LmBuildConfig, LmBuildReport, build_lm
 from anylect.workflows.train import TrainConfig, TrainReport, train
-from anylect.workflows.tune import TuneConfig, TuneReport, tune
+from anylect.workflows.tune import TuneConfig, tune
+from anylect.workflows.tune_report import TuneReport
 
 SPEECH_RATE_HZ = 16_000
 

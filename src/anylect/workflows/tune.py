@@ -5,13 +5,12 @@ What was chosen, every value tried and what it gained stand in the bundle's `dec
 language model that gains nothing one may believe is not installed.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
-from anylect import __version__
 from anylect.config import refuse_below, refuse_not_above
 from anylect.data.manifest import manifest_checksum
 from anylect.data.prefetch import prefetch
@@ -19,7 +18,7 @@ from anylect.decoding.beam_options import BeamOptions
 from anylect.decoding.decoder import Decoder
 from anylect.decoding.tuning import Errors, Trial, Tuner, TuningOptions
 from anylect.errors import AudioError, ConfigError, LanguageModelError, ManifestError
-from anylect.evaluation.comparison import SIGNIFICANCE, Comparison, compare
+from anylect.evaluation.comparison import compare
 from anylect.evaluation.error_rate import count_errors
 from anylect.evaluation.report import Report, Signature, report
 from anylect.evaluation.scoreboard import ScoredUtterance, score
@@ -28,8 +27,10 @@ from anylect.hub.decoding import Decoding, save_decoding
 from anylect.hub.language_models import FOLDER, LanguageModelFile, read_language_model
 from anylect.progress import Progress, silent
 from anylect.records import Emissions, Utterance
+from anylect.workflows.tune_report import TuneReport, is_gain
 from anylect.workflows.tuning_set import (
     Shelf,
+    choose_split,
     choose_utterances,
     find_overlap,
     find_read_sentences,
@@ -80,57 +81,6 @@ class TuneConfig:
         refuse_below(self, 0, "replicates", "seed")
 
 
-@dataclass(frozen=True, kw_only=True)
-class TuneReport:
-    """What was chosen and what it gains; `report.lines()` says it in words."""
-
-    bundle: Path
-    best: Trial
-    trials: tuple[Trial, ...]
-    greedy: Report
-    beam: Report
-    comparison: Comparison
-    installed: bool
-    unreadable: int = 0
-    warnings: tuple[str, ...] = ()
-
-    @property
-    def helps(self) -> bool:
-        """Whether the language model is better than none, beyond chance."""
-        return is_gain(self.comparison)
-
-    def lines(self) -> list[str]:
-        """Say it, with a table of the gain."""
-        options = self.best.options
-        skipped = f", {self.unreadable:,} unreadable" if self.unreadable else ""
-        return [
-            f"{len(self.trials):,} settings tried on {self.beam.ser.length:,} utterances{skipped}",
-            f"best: {options.search} search, alpha {options.alpha:g}, beta {options.beta:g}, "
-            f"width {options.width}",
-            "",
-            self.greedy.line,
-            self.beam.line,
-            "",
-            *self.comparison.text().splitlines(),
-            "",
-            "On the set it was tuned on a gain is flattered: say what you measure on another.",
-            self._verdict(),
-        ]
-
-    def _verdict(self) -> str:
-        if self.installed:
-            doubt = ""
-            if not self.helps:
-                doubt = ", as you asked; it gains nothing that one may believe"
-            elif not self.comparison.is_shown:
-                doubt = "; its gain is shown by matched pairs, not across so few speakers"
-            return f"{self.bundle}: decodes with this language model now{doubt}"
-        return (
-            f"{self.bundle}: this language model gains nothing that one may believe and was not "
-            "installed; `--force` installs it"
-        )
-
-
 @dataclass(frozen=True)
 class _Heard:
     """The set as the model hears it: utterances, normalised references, and emissions."""
@@ -139,17 +89,6 @@ class _Heard:
     references: list[str]
     emissions: list[Emissions]
     unreadable: int
-
-
-def is_gain(comparison: Comparison) -> bool:
-    """Say whether the second system is better than the first, beyond chance.
-
-    Speakers are resampled where two are known, and a dev set has few; so the matched-pairs test,
-    which looks at segments whoever speaks them, is believed too.
-    """
-    paired = comparison.leading.paired
-    is_ahead = paired is not None and paired.difference < 0
-    return is_ahead and (comparison.is_shown or comparison.matched.p < SIGNIFICANCE)
 
 
 def tune(config: TuneConfig, *, progress: Progress = silent) -> TuneReport:
@@ -171,7 +110,9 @@ def tune(config: TuneConfig, *, progress: Progress = silent) -> TuneReport:
     bundle = load_bundle(config.bundle, device=config.device)
     found = _find_language_model(config, bundle)
     decoder = bundle.beam_decoder(found)
-    chosen = list(choose_utterances(config.manifest, config.split, most=config.most_utterances))
+    split = choose_split(config.manifest, config.split)
+    config = replace(config, split=split)
+    chosen = list(choose_utterances(config.manifest, split, most=config.most_utterances))
     sentences = [bundle.normalizer(utterance.text) for utterance in chosen]
     warnings = [
         *find_overlap(
@@ -348,50 +289,15 @@ def _score(
 
 def _keep(config: TuneConfig, bundle: Bundle, found: LanguageModelFile, made: TuneReport) -> None:
     """Write what was found into the bundle."""
-    facts = _facts(config, made)
+    facts = {
+        "manifest": config.manifest.name,
+        "manifest_sha256": manifest_checksum(config.manifest),
+        "split": config.split,
+        **made.to_json(),
+    }
     if made.installed:
         chosen = Decoding(decoder="beam", beam=made.best.options, tuning=facts)
         install_language_model(bundle, found, chosen)
     elif config.lm is None or not (bundle.folder / FOLDER).is_dir():
         # What was tried is worth keeping, unless it would replace what is known of another model.
         save_decoding(bundle.folder, replace(bundle.decoding, decoder="greedy", tuning=facts))
-
-
-def _facts(config: TuneConfig, made: TuneReport) -> Mapping[str, Any]:
-    words, characters = made.beam.wer.length, made.beam.cer.length
-    lengths = (characters, words) if made.beam.spaceless else (words, characters)
-    names = ("cer", "wer") if made.beam.spaceless else ("wer", "cer")
-    curve = [
-        {
-            "search": trial.options.search,
-            "alpha": trial.options.alpha,
-            "beta": trial.options.beta,
-            "width": trial.options.width,
-            **{
-                name: round(errors / length, 5) if length else None
-                for name, errors, length in zip(names, trial.errors, lengths, strict=True)
-            },
-        }
-        for trial in made.trials
-    ]
-    return {
-        "manifest": config.manifest.name,
-        "manifest_sha256": manifest_checksum(config.manifest),
-        "split": config.split,
-        "utterances": made.beam.ser.length,
-        "unreadable": made.unreadable,
-        "objective": names[0],
-        "greedy": _rates(made.greedy),
-        "with_language_model": _rates(made.beam),
-        "comparison": made.comparison.to_json(),
-        "helps": made.helps,
-        "forced": made.installed and not made.helps,
-        "warnings": list(made.warnings),
-        "curve": curve,
-        "anylect": __version__,
-    }
-
-
-def _rates(made: Report) -> dict[str, Any]:
-    facts = made.to_json()
-    return {name: facts[name] for name in ("signature", "wer", "cer", "decoding")}

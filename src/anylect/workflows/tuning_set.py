@@ -1,5 +1,6 @@
 """The set that decoding is tuned on: which utterances, what is heard, and who else knows them."""
 
+import itertools
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -22,33 +23,36 @@ MOST_TEXT = 500_000_000
 """Bytes of a language model's text that are read again to look for sentences of the set."""
 
 
-def choose_utterances(manifest: Path, split: str | None, *, most: int) -> Iterator[Utterance]:
-    """Yield the utterances to tune on, evenly thinned where there are more than enough.
-
-    Args:
-        manifest: Utterances with transcripts.
-        split: `all` for every line; None for `dev`, or every line where there are no splits.
-        most: How many utterances at most.
+def choose_split(manifest: Path, split: str | None) -> str:
+    """Return the split to tune on: `dev`, or `all` where a manifest has no splits.
 
     Raises:
-        ManifestError: When the manifest has splits and none of them is meant.
+        ManifestError: When no utterance is in it.
     """
     splits = Counter(utterance.split for utterance in read_manifest(manifest))
     if split is None:
         split = EVERY_SPLIT if set(splits) <= {None} else "dev"
-    count = splits.total() if split == EVERY_SPLIT else splits[split]
-    if not count:
+    if not (splits.total() if split == EVERY_SPLIT else splits[split]):
         known = ", ".join(f"`{name}` ({number:,})" for name, number in splits.items())
         raise ManifestError(
             f"{manifest}: no utterance is in split `{split}`; there are {known or 'none at all'}",
             hint="tune on utterances that are in neither train nor test: `--split NAME`, or "
             "`--split all` for every line",
         )
-    step = max(1, -(-count // most))
-    chosen = read_manifest(manifest, split=None if split == EVERY_SPLIT else split)
-    for number, utterance in enumerate(chosen):
-        if number % step == 0:
-            yield utterance
+    return split
+
+
+def choose_utterances(manifest: Path, split: str, *, most: int) -> Iterator[Utterance]:
+    """Yield the utterances of a split, evenly thinned where there are more than enough.
+
+    Args:
+        manifest: Utterances with transcripts.
+        split: As `choose_split` returns it.
+        most: How many utterances at most.
+    """
+    wanted = None if split == EVERY_SPLIT else split
+    count = sum(1 for _ in read_manifest(manifest, split=wanted))
+    yield from itertools.islice(read_manifest(manifest, split=wanted), 0, None, -(-count // most))
 
 
 class Shelf:
