@@ -135,7 +135,9 @@ def test_broken_evidence_is_named(scored: Path) -> None:
         build_card(scored)
 
 
-@pytest.mark.parametrize("word", ["no", "on", "y", "n", "off", "yes", "1e-4", "2026-11-20", "~"])
+@pytest.mark.parametrize(
+    "word", ["no", "on", "y", "n", "off", "yes", "1e-4", "1e-4x", "trueish", "2026-11-20", "~"]
+)
 def test_texts_survive_yaml(word: str) -> None:
     written = write_yaml({"language": word, "tags": [word]})
     assert yaml.safe_load(written) == {"language": word, "tags": [word]}

@@ -86,7 +86,8 @@ def iterate_results(metadata: Any) -> Iterator[Mapping[str, Any]]:  # noqa: ANN4
     index = as_table(metadata).get("model-index")
     for model in index if isinstance(index, list) else []:
         results = as_table(model).get("results")
-        yield from (each for each in results or [] if isinstance(each, Mapping))
+        found = results if isinstance(results, list) else []
+        yield from (each for each in found if isinstance(each, Mapping))
 
 
 def metrics_of(result: Mapping[str, Any]) -> list[Mapping[str, Any]]:

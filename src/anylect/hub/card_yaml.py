@@ -16,6 +16,9 @@ _HEAD = re.compile(
     r"\A\ufeff?\s*---[ \t]*\r?\n(.*?)(?:\r?\n)?^---[ \t]*(?:\r?\n|\Z)", re.DOTALL | re.MULTILINE
 )
 
+_TRUTH = re.compile(r"(?:true|True|TRUE|false|False|FALSE)\Z")
+_EXPONENT = re.compile(r"[-+]?[0-9]+(?:\.[0-9]*)?[eE][-+]?[0-9]+\Z")
+
 
 class _Loader(yaml.SafeLoader):  # type: ignore[misc]  # yaml ships no types
     """The safe loader, without the words that YAML 1.1 takes for truth, and without dates."""
@@ -29,14 +32,15 @@ _Loader.yaml_implicit_resolvers = {
     ]
     for letter, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:bool", re.compile("true|True|TRUE|false|False|FALSE"), list("tTfF")
-)
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+"),
-    list("-+0123456789"),
-)
+_Loader.add_implicit_resolver("tag:yaml.org,2002:bool", _TRUTH, list("tTfF"))
+_Loader.add_implicit_resolver("tag:yaml.org,2002:float", _EXPONENT, list("-+0123456789"))
+
+
+class _Dumper(yaml.SafeDumper):  # type: ignore[misc]  # as above
+    """The safe dumper, which quotes what either version of YAML takes for something else."""
+
+
+_Dumper.add_implicit_resolver("tag:yaml.org,2002:float", _EXPONENT, list("-+0123456789"))
 
 
 def write_yaml(content: Mapping[str, Any] | Sequence[Any]) -> str:

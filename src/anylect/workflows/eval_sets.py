@@ -18,6 +18,9 @@ from anylect.data.splits import find_split
 from anylect.errors import ManifestError
 from anylect.records import Utterance
 
+ALL = "all"
+"""In place of a split's name: every utterance of a manifest or corpus."""
+
 
 @dataclass
 class EvalSet:
@@ -73,11 +76,11 @@ def _open_local(path: Path, facts: dict[str, Any], columns: Mapping[str, str]) -
         path = path / name  # `metadata.csv` and recordings, a folder for each split
         name = ""
     layout = find_layout(path)
-    wanted = find_split(name)
+    wanted = None if name == ALL else find_split(name)
     tables: tuple[str, ...] = ()
     if layout == "common-voice":
         path = find_release(path)
-        tables = (name if name in TABLES else wanted or name,)
+        tables = () if name == ALL else (name if name in TABLES else wanted or name,)
         wanted = None
     corpus = open_corpus(path, SourceOptions(tables=tables, columns=columns), layout=layout)
     facts |= {"kind": layout, "id": path.resolve().name.removesuffix(".jsonl")}

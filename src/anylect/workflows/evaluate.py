@@ -17,7 +17,7 @@ from anylect.errors import AudioError, ManifestError
 from anylect.evaluation.report import Report, Signature, report
 from anylect.evaluation.scoreboard import Scoreboard, score
 from anylect.hub.bundle import load_bundle
-from anylect.hub.evidence import Evidence
+from anylect.hub.evidence import Evidence, circumstances
 from anylect.progress import Progress, silent
 from anylect.records import Emissions, Hypothesis, Utterance
 
@@ -99,7 +99,16 @@ def evaluate(config: EvaluateConfig, *, progress: Progress = silent) -> Report:
         seed=config.seed,
     )
     checksum = manifest_checksum(config.manifest)
-    evidence.conclude({**made.to_json(), "split": config.split, "manifest_sha256": checksum})
+    device = str(getattr(bundle.model, "device", "cpu"))
+    evidence.conclude(
+        {
+            **made.to_json(),
+            "split": config.split,
+            "manifest_sha256": checksum,
+            "lm": config.lm and config.lm.name,
+            "circumstances": circumstances(config.bundle, device=device),
+        }
+    )
     return made
 
 
