@@ -22,7 +22,7 @@ def command() -> None:
     """Write a bundle's model card from its evidence, or look for mistakes in any card.
 
     `anylect card BUNDLE` writes `README.md`, the curves and `.eval_results/`;
-    `--set card.license=apache-2.0` says what no measurement can say, and is kept.
+    `--license apache-2.0` says what no measurement can say, and is kept.
     """
 
 
