@@ -323,7 +323,7 @@ class BeamDecoder:
         min_token = options.min_token_log_prob
         if min_token is None:
             min_token = -math.inf if closed else OPEN_MIN_TOKEN
-        longest = max(map(len, vocabulary.tokens))
+        longest = int(np.diff(self.lexicon.kernel.first_character).max(initial=1))
         merging = BY_WINDOW
         if closed and self.model is not None:
             merging = BY_STATE if options.merges_states else BY_TEXT

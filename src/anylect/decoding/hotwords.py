@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 from anylect.compiled import Integer, inlined
 from anylect.errors import ConfigError
 
+LARGEST = 1 << 27
+"""Transitions of an automaton, four bytes each."""
 BOUNDARY = -1
 """Stands for the space between words, whatever the alphabet."""
 
@@ -58,11 +60,11 @@ class Hotwords:
 class KernelHotwords(NamedTuple):
     """The automaton as kernels take it; state 0 has matched nothing."""
 
-    keys: NDArray[np.uint64]
-    """Hash table of transitions: state and letter; 0 where there is none."""
-    targets: NDArray[np.int32]
-    failure: NDArray[np.int32]
-    """(states,): the longest proper suffix that some phrase begins with."""
+    following: NDArray[np.int32]
+    """(states, columns): the state after one letter more."""
+    column: NDArray[np.int32]
+    """(1 + letters,): the column of the boundary, then of each letter; 0 for letters that no
+    phrase has."""
     credit: NDArray[np.float64]
     """(states,): e to what the unfinished phrases here are worth."""
     earned: NDArray[np.float64]
@@ -86,7 +88,7 @@ def build_hotwords(hotwords: Hotwords | None, alphabet: str, *, spaced: bool) ->
     for phrase, weight in (hotwords.weights if hotwords else {}).items():
         states.add(_spell(phrase, alphabet, spaced=spaced), weight)
     states.connect()
-    return states.pack()
+    return states.pack(len(alphabet))
 
 
 def find_hotwords(text: str, hotwords: Hotwords | None, *, spaced: bool) -> tuple[str, ...]:
@@ -95,11 +97,12 @@ def find_hotwords(text: str, hotwords: Hotwords | None, *, spaced: bool) -> tupl
         return ()
     edge = " " if spaced else ""
     whole = f"{edge}{text}{edge}"
-    return tuple(
-        phrase
-        for phrase in hotwords.weights
-        for _ in _occurrences(f"{edge}{phrase if spaced else phrase.replace(' ', '')}{edge}", whole)
-    )
+    found = []
+    for phrase in hotwords.weights:
+        written = phrase if spaced else phrase.replace(" ", "")
+        if written in text:  # most are not, and there may be thousands
+            found += [phrase] * len(list(_occurrences(f"{edge}{written}{edge}", whole)))
+    return tuple(found)
 
 
 def _occurrences(phrase: str, text: str) -> Iterator[int]:
@@ -173,20 +176,27 @@ class _States:
             state = self.failure[state]
         return self.children[state].get(letter, 0)
 
-    def pack(self) -> KernelHotwords:
-        room = 1 << max(3, (4 * len(self.children)).bit_length())
-        keys, targets = np.zeros(room, np.uint64), np.zeros(room, np.int32)
-        for state, children in enumerate(self.children):
-            for letter, child in children.items():
-                key = (state << 24) + letter + 2
-                place = int(_place(np.uint64(key), np.uint64(room - 1)))
-                while keys[place]:
-                    place = (place + 1) % room
-                keys[place], targets[place] = key, child
+    def pack(self, letters: int) -> KernelHotwords:
+        """Lay the automaton out for kernels, with no failure left to follow."""
+        used = sorted({letter for children in self.children for letter in children})
+        column = np.zeros(1 + letters, np.int32)
+        column[1 + np.array(used, np.int64)] = np.arange(1, 1 + len(used))
+        size = len(self.children) * (1 + len(used))
+        if size > LARGEST:
+            raise ConfigError(
+                f"hotwords with {len(self.children):,} beginnings over {len(used):,} letters",
+                hint="favour fewer phrases at once; a few thousand are no matter",
+            )
+        following = np.zeros((len(self.children), 1 + len(used)), np.int32)
+        depths = self._depths()
+        for state in sorted(range(len(depths)), key=depths.__getitem__):
+            if state:
+                following[state] = following[self.failure[state]]
+            for letter, child in self.children[state].items():
+                following[state, column[1 + letter]] = child
         return KernelHotwords(
-            keys=keys,
-            targets=targets,
-            failure=np.array(self.failure, np.int32),
+            following=following,
+            column=column,
             credit=np.exp(np.array(self.credit)),
             earned=np.exp(np.array(self.earned)),
             rise=np.exp(np.array(self._rises())),
@@ -213,20 +223,4 @@ class _States:
 @inlined
 def follow(hotwords: KernelHotwords, state: Integer, letter: Integer) -> Integer:
     """Return the state after one letter more, or after a boundary."""
-    mask = np.uint64(hotwords.keys.size - 1)
-    while True:
-        key = np.uint64((state << 24) + letter + 2)
-        place = _place(key, mask)
-        while hotwords.keys[place] != 0:
-            if hotwords.keys[place] == key:
-                return np.int64(hotwords.targets[place])
-            place = (place + np.uint64(1)) & mask
-        if state == 0:
-            return np.int64(0)
-        state = np.int64(hotwords.failure[state])
-
-
-@inlined
-def _place(key: np.uint64, mask: np.uint64) -> np.uint64:
-    mixed = key * np.uint64(0x9E3779B97F4A7C15)
-    return (mixed >> np.uint64(32)) & mask
+    return np.int64(hotwords.following[state, hotwords.column[1 + letter]])

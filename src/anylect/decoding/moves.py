@@ -5,7 +5,7 @@ import numpy as np
 from anylect.compiled import Integer, inlined, lean
 from anylect.decoding.hashing import pack
 from anylect.decoding.histories import close_word
-from anylect.decoding.hotwords import BOUNDARY, follow
+from anylect.decoding.hotwords import BOUNDARY, KernelHotwords, follow
 from anylect.decoding.lexicon import KernelLexicon
 from anylect.decoding.rules import ANYWHERE, AT_BOUNDARY, AT_MARKER, Here, Rules, World
 from anylect.decoding.search import ACTIVE, MOVES, Search
@@ -153,7 +153,12 @@ def _spell(
     weight, hot, credit = here.weight * search.token_prob[token], here.hot, 1.0
     if hot != 0 or (rules.has_hotwords and rules.ending == ANYWHERE):
         # Between spaces, what has failed to be a phrase stays in state 0 until its end.
-        hot, earned = _follow_token(world, rules, hot, token)
+        most = weight * world.hotwords.credit[hot] * _rise(world, rules, here)
+        if child < world.gain.size and rules.ending != ANYWHERE:
+            most *= world.gain[child]
+        if most < here.least:
+            return
+        hot, earned = _follow_token(world.hotwords, world.lexicon, rules.marker, hot, token)
         weight *= earned
         credit = world.hotwords.credit[hot]
     score = weight * credit * _gain(search, world, child, credit)
@@ -166,16 +171,21 @@ def _spell(
             _add(search, pack(history, 0, token), weight, weight * credit, hot)
 
 
-@lean
+@inlined
 def _follow_token(
-    world: World, rules: Rules, hot: Integer, token: Integer
+    hotwords: KernelHotwords,
+    lexicon: KernelLexicon,
+    marker: Integer,
+    hot: Integer,
+    token: Integer,
 ) -> tuple[Integer, float]:
     """Return the state of the hotwords after a token, and what it has earned."""
-    lexicon, earned = world.lexicon, 1.0
+    earned = 1.0
     for place in range(lexicon.first_character[token], lexicon.first_character[token + 1]):
-        if lexicon.characters[place] != rules.marker:  # which stands for a boundary
-            hot = follow(world.hotwords, hot, np.int64(lexicon.characters[place]))
-            earned *= world.hotwords.earned[hot]
+        letter = np.int64(lexicon.characters[place])
+        if letter != marker:  # which stands for a boundary
+            hot = follow(hotwords, hot, letter)
+            earned *= hotwords.earned[hot]
     return hot, earned
 
 
@@ -205,7 +215,7 @@ def _begin_words(search: Search, world: World, rules: Rules, here: Here) -> None
         if rules.has_hotwords:
             hot = follow(world.hotwords, hot, BOUNDARY)
             weight *= world.hotwords.earned[hot]
-            hot, earned = _follow_token(world, rules, hot, token)
+            hot, earned = _follow_token(world.hotwords, lexicon, rules.marker, hot, token)
             weight *= earned
             credit = world.hotwords.credit[hot]
         child: Integer = np.int64(lexicon.root_child[token])
