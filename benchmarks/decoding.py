@@ -23,7 +23,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -39,6 +38,8 @@ SHARED = Path(os.environ.get("ANYLECT_DATA", HERE.parents[1] / "shared" / "data"
 LISTENERS = {"peaky": PEAKY, "flat": FLAT}
 BUILD = "from anylect.cli.lm import group; group()"
 WIDTHS = (16, 64, 100)
+SHORT_PHRASE = 5
+"""Characters; nobody favours `the`."""
 Answer = dict[str, Any]
 
 
@@ -163,8 +164,7 @@ def rate(answer: Answer) -> float:
 PYCTCDECODE = {"decoder": "pyctcdecode"}
 FLASHLIGHT = {"decoder": "flashlight", "threshold": 10.0}
 OPEN = {"decoder": "anylect", "search": "open"}
-CLOSED = {"decoder": "anylect", "search": "closed", "min_token": -100.0}
-"""As flashlight-text, which knows no least probability, only a number of tokens."""
+CLOSED = {"decoder": "anylect", "search": "closed"}
 
 
 def main_table(world: World, places: dict[str, tuple[Path, Alphabet]]) -> None:
@@ -236,7 +236,7 @@ def extras(world: World, places: dict[str, tuple[Path, Alphabet]]) -> None:
         job = world.job(path, alphabet, **CLOSED)
         plain, wall = world.ask(job), world.ask(job | {"clock": "wall"})
         two = world.ask(job | {"clock": "wall", "threads": 2})
-        hot = world.ask(job | {"hotwords": phrases(world.sentences, 1000)})
+        hot = world.ask(job | {"hotwords": phrases(world.text, 1000)})
         if plain is None or wall is None or two is None or hot is None:
             continue
         print(f"{listener}: two threads {rate(two) / rate(wall):.2f} times one")
@@ -285,14 +285,18 @@ def start_up(world: World, places: dict[str, tuple[Path, Alphabet]]) -> None:
                 )
 
 
-def phrases(sentences: Sequence[str], number: int) -> list[str]:
-    """Choose phrases of one to three words from what is said."""
+def phrases(text: Path, number: int) -> list[str]:
+    """Choose phrases of one to three words of the text: few of them are said."""
     chance = random.Random(5)
+    with text.open() as lines:
+        sentences = [next(lines).split() for _ in range(20 * number)]
     chosen: set[str] = set()
     while len(chosen) < number:
-        words = chance.choice(sentences).split()
+        words = chance.choice(sentences)
         place = chance.randrange(len(words))
-        chosen.add(" ".join(words[place : place + chance.randint(1, 3)]))
+        phrase = " ".join(words[place : place + chance.randint(1, 3)])
+        if len(phrase) > SHORT_PHRASE:
+            chosen.add(phrase)
     return sorted(chosen)
 
 

@@ -49,7 +49,7 @@ def build(job: dict[str, Any]) -> BeamDecoder:
         width=job["width"],
         search=job["search"],
         max_tokens=job["tokens"],
-        min_token_log_prob=job.get("min_token", -5.0),
+        counts_empty_end=job["search"] == "open",  # for the same texts as pyctcdecode
     )
     hotwords = Hotwords(job["hotwords"], 10.0) if job.get("hotwords") else None
     return BeamDecoder(
