@@ -28,8 +28,9 @@ def deaf_loss(
         b = min over p of  - (sum over u of ln P_p(l_u | T_u)) / (sum over u of |l_u|)
         P_p(l | T) = sum over all paths of T tokens that collapse to l of the product of p(token)
 
-    with labels l_u and frames T_u of utterance u. The minimum is found by expectation and
-    maximisation (Dempster et al. 1977): how often a token is expected on the paths, divided by
+    with labels l_u and frames T_u of utterance u. The minimum is looked for by expectation and
+    maximisation (Dempster et al. 1977), which starts evenly and could in theory end in another than
+    the lowest: how often a token is expected on the paths, divided by
     all frames, is its next probability. Where frames are many, b is about the entropy of the
     tokens. Models fall to b at once, stay there for a while (the plateau of blanks), then learn.
 

@@ -17,11 +17,11 @@ from anylect.training.baseline import deaf_loss
 from anylect.training.lessons import EMPTY, TOO_LONG, LeftOut, Lesson
 from anylect.training.options import DoctorOptions
 
-WINDOW = 10
-"""Journal lines that are looked at together."""
+WINDOW = 20
+"""Journal lines whose later half is held against the earlier."""
 
-FEWEST = 4
-"""Lines without which there is nothing to say."""
+RECENT = 5
+"""Journal lines that say how it is now; fewer say nothing."""
 
 BAD_SHARE = 0.2
 """Of the transcripts, from which on they are the verdict."""
@@ -30,6 +30,11 @@ VERDICTS = {
     "too early": (
         "There is too little to say anything yet.",
         "Wait for a few more lines of the journal.",
+    ),
+    "settling": (
+        "The loss is still above that of a model that does not listen. Getting down to it is what "
+        "every model does first.",
+        "Wait. If this takes thousands of updates, the learning rate is too low.",
     ),
     "normal plateau": (
         "The model writes hardly anything but blanks and its loss stands near that of one that "
@@ -42,13 +47,13 @@ VERDICTS = {
         "Nothing. Look at the dev WER.",
     ),
     "learning rate too high": (
-        "What was learnt is lost again, or the loss grows instead of falling, or gradients are "
-        "not finite.",
+        "What was learnt is lost again, or the loss grows beyond that of an untrained model, or "
+        "gradients are not finite.",
         "Continue from a checkpoint before that, or begin anew, with half the "
         "`optimizer.learning_rate` or a longer warm-up; `doctor.restarts` does it by itself.",
     ),
     "stuck": (
-        "The model has written nothing but blanks for longer than is usual.",
+        "The model does no better than one that does not listen, for longer than is usual.",
         "Listen to a few recordings beside their transcripts: are they of each other? Then try a "
         "learning rate twice or half as large.",
     ),
@@ -106,8 +111,10 @@ class Memory:
 
     lines: list[Line] = field(default_factory=list)
     """The newest."""
+    first: float | None = None
+    """Loss of the first line: of a model that is hardly trained."""
     lowest: float | None = None
-    """Loss of a window, when it was lowest."""
+    """Loss of the recent lines, when it was lowest."""
     sound_update: int = 0
     """When the loss last was about as low as ever."""
     validations: list[tuple[int, float, float]] = field(default_factory=list)
@@ -176,6 +183,8 @@ class Doctor:
         known = {name: figures[name] for name in Line.__dataclass_fields__ if name != "update"}
         memory.lines = [*memory.lines, Line(update, **known)][-WINDOW:]  # type: ignore[arg-type]  # counts are whole
         loss = self._loss()
+        if memory.first is None and math.isfinite(figures["loss"]):
+            memory.first = figures["loss"]
         if loss is not None:
             if memory.lowest is None or loss < memory.lowest:
                 memory.lowest = loss
@@ -183,7 +192,7 @@ class Doctor:
                 memory.sound_update = update
         before, memory.verdict = memory.verdict, self._judge(update)
         if memory.verdict != before:
-            memory.history.append((update, memory.verdict))
+            memory.history = [*memory.history[-99:], (update, memory.verdict)]
         return memory.verdict != before
 
     def _judge(self, update: int) -> str:
@@ -197,11 +206,15 @@ class Doctor:
             return "too early"
         if self._is_overfitting(loss):
             return "overfitting"
-        if loss < 0.85 * self.patient.deaf_loss or self._is_falling():
+        deaf = self.patient.deaf_loss
+        # Once it has come down, a few hard batches do not count.
+        is_above = loss > (1.15 if self.verdict in ("too early", "settling") else 1.4) * deaf
+        writes = median(line.blank_rate for line in self.memory.lines[-RECENT:]) < 0.9
+        if loss < 0.85 * deaf or (writes and not is_above and self._is_falling()):
             return "learning"
         if update > self.warmup + self.options.plateau_updates:
             return "stuck"
-        return "normal plateau"
+        return "settling" if is_above else "normal plateau"
 
     def _data_flaw(self) -> str | None:
         patient, lines = self.patient, self.memory.lines
@@ -220,13 +233,12 @@ class Doctor:
         skipped = sum(line.non_finite for line in memory.lines)
         if skipped >= 5 and skipped >= 0.2 * sum(line.updates for line in memory.lines):
             return True
-        if loss is None or memory.lowest is None:
+        if loss is None or memory.lowest is None or memory.first is None:
             return False
         deaf = self.patient.deaf_loss
-        is_lost = memory.lowest < 0.7 * deaf and loss > max(0.85 * deaf, 1.5 * memory.lowest)
-        newest = self.memory.lines[-1]
-        is_warm = newest.update - self._span() >= self.warmup
-        return is_lost or (is_warm and loss > 1.5 * deaf and not self._is_falling())
+        has_learnt, has_settled = memory.lowest < 0.7 * deaf, memory.lowest < 1.15 * deaf
+        is_lost = has_learnt and loss > max(0.85 * deaf, 1.5 * memory.lowest)
+        return is_lost or loss > 1.5 * (deaf if has_settled else max(deaf, memory.first))
 
     def _is_overfitting(self, loss: float) -> bool:
         best, *later = self.memory.validations or [(0, 0.0, 0.0)]
@@ -239,18 +251,22 @@ class Doctor:
         )
 
     def _loss(self) -> float | None:
-        """Median over the newest lines; None while there are too few."""
-        lines = [line for line in self.memory.lines if math.isfinite(line.loss)]
-        return median(line.loss for line in lines) if len(lines) >= FEWEST else None
+        """Median over the recent lines; None while there are too few."""
+        losses = self._losses()[-RECENT:]
+        return median(losses) if len(losses) == RECENT else None
+
+    def _losses(self) -> list[float]:
+        return [line.loss for line in self.memory.lines if math.isfinite(line.loss)]
 
     def _is_falling(self) -> bool:
-        """Tell whether the loss of the window's second half is clearly below that of its first."""
-        losses = [line.loss for line in self.memory.lines if math.isfinite(line.loss)]
-        middle = len(losses) // 2
-        return middle >= 2 and median(losses[middle:]) < 0.95 * median(losses[:middle])
+        """Tell whether the later lines are clearly below the earlier; less clearly, if they were.
 
-    def _span(self) -> int:
-        return self.memory.lines[-1].update - self.memory.lines[0].update
+        Otherwise the verdict would change with every line.
+        """
+        losses = self._losses()
+        middle = len(losses) // 2
+        share = 0.99 if self.verdict == "learning" else 0.93
+        return middle >= 3 and median(losses[middle:]) < share * median(losses[:middle])
 
     # What it says.
 
@@ -323,15 +339,13 @@ class Doctor:
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Remember what stood when a checkpoint was written."""
-        self.memory = Memory(
-            lines=[Line(**line) for line in state["lines"]],
-            lowest=state["lowest"],
-            sound_update=state["sound_update"],
-            validations=[(int(u), float(w), float(loss)) for u, w, loss in state["validations"]],
-            verdict=state["verdict"],
-            history=[(int(update), str(verdict)) for update, verdict in state["history"]],
-            non_finite_run=state["non_finite_run"],
-        )
+        # JSON knows no tuples and no lines.
+        known = dict(state) | {
+            "lines": [Line(**line) for line in state["lines"]],
+            "validations": [tuple(each) for each in state["validations"]],
+            "history": [tuple(each) for each in state["history"]],
+        }
+        self.memory = Memory(**known)
 
 
 def _number(value: float | None) -> str:

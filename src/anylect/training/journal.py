@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from anylect.errors import TrainingError
+
 Event = dict[str, Any]
 Listener = Callable[[Event], None]
 
@@ -29,12 +31,23 @@ class Journal:
             _end_last_line(path)
 
     def write(self, kind: str, **figures: Any) -> None:  # noqa: ANN401  JSON values
-        """Record one event."""
+        """Record one event.
+
+        Raises:
+            TrainingError: When there is no room, or no right, to write it.
+        """
         event: Event = {"event": kind, "time": round(time.time(), 3), **figures}
         if self.path is not None:
             # Names that are not UTF-8 are kept as `\\udcff`, which JSON reads back.
-            with self.path.open("a", encoding="utf-8", errors="backslashreplace") as stream:
-                stream.write(json.dumps(event, ensure_ascii=False) + "\n")
+            line = json.dumps(event, ensure_ascii=False) + "\n"
+            try:
+                with self.path.open("a", encoding="utf-8", errors="backslashreplace") as stream:
+                    stream.write(line)
+            except OSError as error:
+                raise TrainingError(
+                    f"{self.path}: cannot be written to ({error.strerror})",
+                    hint="make room on that disk; `--resume` continues from the last checkpoint",
+                ) from error
         for listener in self.listeners:
             listener(event)
 

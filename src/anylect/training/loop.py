@@ -9,6 +9,7 @@ import contextlib
 import itertools
 import math
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ from anylect.training.doctor import Doctor
 from anylect.training.feed import Batch, Feed
 from anylect.training.journal import Journal
 from anylect.training.loss import batch_loss, idle_loss
+from anylect.training.memory import enough_memory
 from anylect.training.meter import Meter
 from anylect.training.optimizer import build_optimizer, build_schedule, count_warmup, scale_rates
 from anylect.training.options import OptimizerOptions, ScheduleOptions
@@ -150,7 +152,8 @@ class Training:
         if self.doctor.options.restarts and not self.standing.update:
             self._save(checkpoints)  # to come back to
         for update in self._updates():
-            self._step(update)
+            with enough_memory():
+                self._step(update)
             self.standing.longest_heard = max(self.standing.longest_heard, update.longest)
             self.model.longest_heard = self.standing.longest_heard
             self.standing.update += 1
@@ -199,7 +202,7 @@ class Training:
             batches = self.feed.epoch(self.standing.epoch, skip=self.standing.batch)
             has_heard = self.standing.batch > 0
             with contextlib.closing(batches):  # type: ignore[type-var]  # a generator
-                while group := list(itertools.islice(batches, self.feed.batches.accumulation)):
+                while group := self._next_batches(batches):
                     self.standing.batch += len(group)
                     update = gather_update(group, self.team)
                     self._note_unreadable(update)
@@ -222,6 +225,10 @@ class Training:
             self.standing.epoch += 1
             self.standing.batch = 0
 
+    def _next_batches(self, batches: Iterator[Batch]) -> list[Batch]:
+        with enough_memory():
+            return list(itertools.islice(batches, self.feed.batches.accumulation))
+
     def _note_unreadable(self, update: Update) -> None:
         for name, reason in update.unreadable:
             self.unreadable[name] = reason
@@ -240,7 +247,10 @@ class Training:
         if norm is not None or self.scaler.is_enabled():
             self.scaler.step(self.adam)  # which leaves the weights alone where they overflowed
             self.scaler.update()
-        self.trained.schedule.step()
+        with warnings.catch_warnings():
+            # An update that was skipped is no mistake in the order of things.
+            warnings.filterwarnings("ignore", message="Detected call of `lr_scheduler.step")
+            self.trained.schedule.step()
         self.adam.zero_grad()
 
     def _learn(self, update: Update, index: int, batch: Batch) -> None:
