@@ -21,9 +21,10 @@ from anylect.decoding.decoder import Decoder
 from anylect.errors import AudioError, ConfigError, ManifestError
 from anylect.evaluation.report import Report, Signature, report
 from anylect.evaluation.scoreboard import Scoreboard, score
-from anylect.hub.bundle import Bundle, load_bundle
+from anylect.hub.bundle import Bundle
 from anylect.hub.eval_files import EvalFiles, dataset_id
 from anylect.hub.evidence import Evidence, circumstances
+from anylect.hub.stock import load_any
 from anylect.hub.transfer import dataset_revision, pull
 from anylect.models.acoustic import AcousticModel
 from anylect.models.chunks import ChunkedModel, ChunkOptions
@@ -43,7 +44,8 @@ class EvalConfig:
     """What the contract asks for, and a few settings of ours."""
 
     model_id: str
-    """A bundle's folder, or the name of its repository on the Hub."""
+    """A bundle's folder, or the name of its repository on the Hub; also any CTC repository that
+    `transformers` loads, whose language gives the normalizer."""
     dataset: str
     """A data set on the Hub, a folder `datasets` wrote, a corpus (Common Voice or any layout that
     `anylect prepare` knows) or a manifest."""
@@ -127,7 +129,7 @@ def evaluate_contract(config: EvalConfig, *, progress: Progress = silent) -> Eva
         ConfigError: For chunks that keep nothing, or unsafe ones if `parity` says so.
     """
     folder = find_model(config.model_id)
-    bundle = load_bundle(folder, device=read_device(config.device))
+    bundle = load_any(folder, device=read_device(config.device), language=config.config)
     decoder = bundle.decoder_with(config.lm)
     name = dataset_id(config.dataset, config.config, config.split)
     revision = config.revision
