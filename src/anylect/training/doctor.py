@@ -333,6 +333,11 @@ class Doctor:
 
     # What it remembers.
 
+    def look_afresh(self) -> None:
+        """Judge what comes by itself, after the run was sent back."""
+        memory = self.memory
+        memory.lines, memory.non_finite_run, memory.verdict = [], 0, "too early"
+
     def state(self) -> dict[str, Any]:
         """Return what a checkpoint keeps."""
         return asdict(self.memory)

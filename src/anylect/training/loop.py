@@ -352,6 +352,7 @@ class Training:
             for path in reversed(every[every.index(target) + 1 :]):
                 remove_checkpoint(path)
         self._load(target)
+        self.doctor.look_afresh()
         vars(self.standing).update(kept)
         scale_rates(self.trained.schedule, self.optimizer, scale=self.standing.rate_scale)
         self._save(checkpoints)
