@@ -55,6 +55,10 @@ def test_a_bundle_holds_what_the_design_promises(tiny_bundle: Path) -> None:
     evidence = json.loads((tiny_bundle / "evidence" / "training.json").read_text())
     assert evidence["train_utterances"] == 24
     assert evidence["config"]["seed"] == 0
+    assert evidence["config"]["manifest"] == "manifest.jsonl"  # folders are nobody's business
+    assert evidence["data"]["splits"]["train"]["speakers"] == 3
+    assert evidence["data"]["leaks"] == []
+    assert evidence["history"]["validations"][-1]["update"] == 12
     assert len(evidence["manifest_sha256"]) == 64
     labels = json.loads((tiny_bundle / "alphabet.json").read_text())["labels"]
     assert labels == ["", "⁇", " ", *"aeiou"]

@@ -126,6 +126,22 @@ def circumstances(bundle: Path, *, device: str) -> dict[str, Any]:
     }
 
 
+def without_places(settings: Any) -> Any:  # noqa: ANN401  JSON values
+    """Return settings with folders of one's machine cut from paths: they are about to be published.
+
+    Example:
+        >>> without_places({"manifest": "/home/me/data/sv.jsonl", "seed": 0})
+        {'manifest': 'sv.jsonl', 'seed': 0}
+    """
+    if isinstance(settings, Mapping):
+        return {name: without_places(value) for name, value in settings.items()}
+    if isinstance(settings, list):
+        return [without_places(value) for value in settings]
+    if isinstance(settings, str) and Path(settings).is_absolute():
+        return Path(settings).name
+    return settings
+
+
 def _language_model(bundle: Path) -> list[str]:
     folder = bundle / "language_model"
     files = sorted(path for path in folder.glob("*") if path.is_file())

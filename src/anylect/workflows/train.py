@@ -19,6 +19,7 @@ from anylect.data.manifest import manifest_checksum, read_manifest
 from anylect.data.statement import describe_data
 from anylect.errors import AudioError, ConfigError, ManifestError, TrainingError
 from anylect.hub.bundle import save_bundle
+from anylect.hub.evidence import without_places
 from anylect.hub.push import Pusher, PushOptions
 from anylect.models.options import ModelOptions
 from anylect.records import Utterance
@@ -247,7 +248,7 @@ def _save(
         "manifest_sha256": manifest_checksum(config.manifest),
         "data": _describe(config.manifest, manifest_checksum(config.manifest), normalizer),
         "history": _history(config.output / "journal.jsonl"),
-        "config": to_mapping(config),
+        "config": without_places(to_mapping(config)),
     }
     return save_bundle(folder, model=model, normalizer=normalizer, evidence=evidence)
 
