@@ -26,6 +26,7 @@ from numba.core.caching import IndexDataCacheFile
 Integer = int | np.int64
 """A whole number as kernels take and return it: numba makes no difference between the two."""
 Function = TypeVar("Function", bound=Callable[..., Any])
+_INNER = {"_nrt": False, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 Stamp = tuple[tuple[str, int, int], ...]
 """Name, time and size of every file that a kernel is made of."""
 
@@ -56,12 +57,21 @@ def lean(function: Function) -> Function:
     return _keep(function, _nrt=False)
 
 
+def inner(function: Function) -> Function:
+    """Compile like `lean` a function that only kernels call; it is kept with those.
+
+    Without what Python would need to call it, which for functions of many arrays takes longer to
+    compile than they do themselves: calling one from Python crashes the process.
+    """
+    return _compile(function, keep=False, **_INNER)
+
+
 def inlined(function: Function) -> Function:
-    """Compile a function that makes no arrays into every kernel that calls it.
+    """Compile an `inner` function into every kernel that calls it.
 
     For inner loops: handing over many arrays costs a hundred nanoseconds a call.
     """
-    return _compile(function, keep=False, _nrt=False, forceinline=True)
+    return _compile(function, keep=False, forceinline=True, **_INNER)
 
 
 def _keep(function: Function, **settings: bool) -> Function:

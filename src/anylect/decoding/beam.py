@@ -21,7 +21,7 @@ from anylect.decoding.beam_kernels import finish, hear
 from anylect.decoding.beam_options import OPEN_MIN_TOKEN, BeamOptions
 from anylect.decoding.emissions import check_log_probs
 from anylect.decoding.histories import rebuild_tables
-from anylect.decoding.hotwords import BOUNDARY, Hotwords, build_hotwords, find_hotwords, follow
+from anylect.decoding.hotwords import BOUNDARY, Hotwords, build_hotwords, find_hotwords
 from anylect.decoding.lexicon import MARKER, VOUCHED, Lexicon, build_lexicon, has_marker
 from anylect.decoding.rules import (
     ANYWHERE,
@@ -308,7 +308,8 @@ class BeamDecoder:
         look = lexicon.look_ahead if self.is_closed else np.zeros_like(lexicon.look_ahead)
         nothing = KernelModel(np.zeros(0, np.uint8), np.zeros(16, np.int64))
         state = model.begin if model is not None and self.options.scores_ends else EMPTY
-        hot = 0 if self._ending == ANYWHERE else follow(self._hotwords, 0, BOUNDARY)
+        begun = self._hotwords.following[0, self._hotwords.column[1 + BOUNDARY]]
+        hot = 0 if self._ending == ANYWHERE else int(begun)
         return World(
             lexicon=lexicon.kernel,
             gain=np.exp(np.float32(self.options.alpha) * look),

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from anylect.compiled import Integer, compiled, inlined, lean
+from anylect.compiled import Integer, compiled, inlined, inner, lean
 from anylect.decoding.hashing import mix
 from anylect.decoding.histories import close_word, future_place
 from anylect.decoding.hotwords import BOUNDARY, follow
@@ -81,7 +81,7 @@ def hear(
     return np.int64(frame)
 
 
-@lean
+@inner
 def _begin(search: Search, world: World) -> None:
     """Start with one beam that has heard nothing."""
     search.counts[BEAMS] = search.counts[HISTORIES] = search.counts[FUTURES] = 1
@@ -297,7 +297,7 @@ def finish(
     return history, acoustic, lm, cut_short
 
 
-@lean
+@inner
 def _end_sentence(
     search: Search,
     world: World,

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from anylect.compiled import Integer, inlined, lean
+from anylect.compiled import Integer, inlined, inner, lean
 from anylect.decoding.hashing import mix, mix_pair
 from anylect.decoding.lexicon import NO_WORD
 from anylect.decoding.rules import BY_STATE, BY_WINDOW, LN10, Rules, World
@@ -13,7 +13,7 @@ from anylect.decoding.unknown_words import ask_number
 from anylect.lm.ngram import advance
 
 
-@lean
+@inner
 def close_word(
     search: Search, world: World, rules: Rules, history: Integer, node: Integer
 ) -> Integer:
@@ -39,7 +39,7 @@ def close_word(
     return np.int64(created)
 
 
-@lean
+@inner
 def _ask_model(
     search: Search, world: World, rules: Rules, created: Integer, number: Integer
 ) -> float:
@@ -56,7 +56,7 @@ def _ask_model(
     return float(rules.alpha * (log_prob + offset) + rules.beta)
 
 
-@lean
+@inner
 def _find_future(search: Search, rules: Rules, history: Integer) -> Integer:
     """Return the number of what makes histories one to this search."""
     histories = search.histories
@@ -81,7 +81,7 @@ def _find_future(search: Search, rules: Rules, history: Integer) -> Integer:
     return np.int64(search.future_table[place] - 1)
 
 
-@lean
+@inner
 def future_place(search: Search, first: np.uint64, second: np.uint64) -> np.uint64:
     """Return where a future stands in its table, or where it would."""
     table, futures = search.future_table, search.futures

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from anylect.compiled import Integer, inlined, lean
+from anylect.compiled import Integer, inlined, inner
 from anylect.decoding.hashing import pack
 from anylect.decoding.histories import close_word
 from anylect.decoding.hotwords import BOUNDARY, KernelHotwords, follow
@@ -203,7 +203,7 @@ def _goes_on(world: World, node: Integer) -> bool:
     return bool(first_edge[node] < first_edge[node + 1])
 
 
-@lean
+@inner
 def _begin_words(search: Search, world: World, rules: Rules, here: Here) -> None:
     """End the word being spelled with each token that begins another by itself."""
     lexicon = world.lexicon

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from anylect.compiled import Integer, inlined, lean
+from anylect.compiled import Integer, inlined, inner
 from anylect.decoding.hashing import REST_MASK, history_of, last_of, mix_pair, node_of
 from anylect.decoding.rules import BY_TEXT, Rules
 from anylect.decoding.search import ALL_BLANK, BEAMS, BEST, CANDIDATES, LOG_SCALE, STAMP, Search
@@ -76,7 +76,7 @@ def _future(search: Search, key: np.uint64) -> Integer:
     return np.int64(search.histories[history_of(key)].future)
 
 
-@lean
+@inner
 def _select(order: NDArray[np.int32], candidates: Any, count: Integer, kept: Integer) -> None:  # noqa: ANN401
     """Bring the best `kept` of `count` to the front (quickselect, Hoare 1961)."""
     low, high = 0, count

@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from anylect.compiled import Integer, inlined, lean
+from anylect.compiled import Integer, inlined, inner
 from anylect.decoding.hashing import mix
 from anylect.decoding.rules import AT_MARKER, Rules, World
 from anylect.decoding.search import UNASKED, UNKNOWNS, Search
@@ -51,7 +51,7 @@ def _append(search: Search, world: World, rules: Rules, node: Integer, letter: I
     return _make(search, world, rules, node, letter, spelling)
 
 
-@lean
+@inner
 def _make(
     search: Search,
     world: World,
@@ -71,7 +71,7 @@ def _make(
     return np.int64(number + world.gain.size)
 
 
-@lean
+@inner
 def ask_number(search: Search, world: World, node: Integer) -> Integer:
     """Return the model's number of a word that the lexicon does not list; 0 if it has none."""
     known = world.gain.size
@@ -97,7 +97,7 @@ def _length(search: Search, world: World, node: Integer) -> Integer:
     return np.int64(world.lexicon.length[node])
 
 
-@lean
+@inner
 def _write_points(search: Search, world: World, node: Integer, length: Integer) -> None:
     known, lexicon = world.gain.size, world.lexicon
     while length > 0:
@@ -110,7 +110,7 @@ def _write_points(search: Search, world: World, node: Integer, length: Integer) 
             node = np.int64(search.unknowns[node - known].parent)
 
 
-@lean
+@inner
 def _write_utf8(search: Search, count: Integer, written: Bytes) -> Integer:
     """Write code points as UTF-8 (RFC 3629); return how many bytes it took."""
     size = 0
