@@ -134,6 +134,7 @@ def test_chunks_change_the_emissions_and_stand_in_the_evidence(
     )
     facts = json.loads(found.evidence.read_text())
     assert facts["chunk_length_s"] == 0.6
+    assert found.evidence.name == "manifest_test.chunks-0.6-0.1.json"
     assert any(line.startswith("chunks of 0.6 s with strides of 0.1 s") for line in facts["parity"])
 
 

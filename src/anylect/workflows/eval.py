@@ -218,7 +218,7 @@ class _Walk:
         board, began, digest = Scoreboard(), time.monotonic(), hashlib.sha256()
         folder = self._evidence_folder()
         files = EvalFiles(self.config.output, name, logs=self.config.log_outputs)
-        title = name if self.config.lm is None else f"{name}.lm-{self.config.lm.stem}"
+        title = self._title(name)
         with files, Evidence(folder, title) as evidence:
             for index, (utterance, hypothesis) in enumerate(self._hear(chosen)):
                 chosen.forget(utterance)
@@ -256,6 +256,13 @@ class _Walk:
             workers=self.config.workers,
         )
         return decode_each(self.decoder, map(_measured, emitted), workers=self.config.workers)
+
+    def _title(self, name: str) -> str:
+        """Name the evidence, so that other ways to hear the same set do not replace it."""
+        chunks, lm = self.config.chunks, self.config.lm
+        parts = [name, *([f"lm-{lm.stem}"] if lm else [])]
+        parts += [f"chunks-{chunks.length:g}-{chunks.margin:g}"] if chunks else []
+        return ".".join(parts)
 
     def _evidence_folder(self) -> Path:
         if self.config.evidence is not None:
