@@ -42,7 +42,7 @@ STILL: dict[str, Any] = {
             "dropout": 0.0,
         },
     },
-    "batches": {"seconds": 12.0, "accumulation": 2, "workers": 1},
+    "batches": {"seconds": 12.0, "max_utterances": 5, "accumulation": 2, "workers": 1},
     "schedule": {"updates": 6, "validate_every": 3, "save_every": 2, "log_every": 1},
 }
 """Nothing is drawn while training but the augmentation, which follows from the utterance."""
