@@ -60,6 +60,9 @@ def test_the_demo_goes_from_nothing_to_a_transcript(tmp_path: Path) -> None:
     text = "\n".join(report.lines())
     assert "synthetic" in text
     assert report.evaluation.line in text
+    assert report.tuning.lines()[0] in text
+    assert "language model" in text
+    assert (report.comparison is not None) == report.tuning.installed
     assert (report.training.bundle / "evidence" / "manifest.test.json").is_file()
 
 
@@ -118,6 +121,16 @@ def test_the_demo_reaches_its_number(learnt: Learnt) -> None:
     assert learnt.report.evaluation.wer.rate is not None
     assert learnt.report.evaluation.wer.rate < 0.15
     assert learnt.report.hypothesis.words
+
+
+@pytest.mark.slow
+def test_the_language_model_makes_fewer_errors(learnt: Learnt) -> None:
+    comparison = learnt.report.comparison
+    assert comparison is not None
+    assert comparison.words.first is not None
+    assert comparison.words.second is not None
+    assert comparison.words.second <= comparison.words.first
+    assert "lm 3-gram" in learnt.report.evaluation.line
 
 
 @pytest.mark.slow
