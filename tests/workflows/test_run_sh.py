@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tests.conftest import Run
 
@@ -238,6 +238,7 @@ def command_lines(draw: st.DrawFn) -> dict[str, list[str]]:
 
 @settings(max_examples=60)
 @given(arguments=command_lines(), joined=st.booleans())
+@example(arguments={"model_name_or_path": ["m"], "logging_steps": ["0.1"]}, joined=False)
 def test_every_argument_becomes_a_setting_or_is_named(
     arguments: dict[str, list[str]], *, joined: bool
 ) -> None:

@@ -193,7 +193,8 @@ def _updates(given: Given, draft: Draft) -> None:
     draft.set("schedule.precision", halves[0] if halves else "fp32")
     every = _one(given, "logging_steps", "500")
     _cadence("logging_steps", every, "schedule.log_every", draft)
-    _cadence("eval_steps", _one(given, "eval_steps", every), "schedule.validate_every", draft)
+    said = "eval_steps" if "eval_steps" in given else "logging_steps"
+    _cadence(said, _one(given, "eval_steps", every), "schedule.validate_every", draft)
     _cadence("save_steps", _one(given, "save_steps", "500"), "schedule.save_every", draft)
     for name in ("evaluation_strategy", "eval_strategy", "save_strategy", "logging_strategy"):
         if name in given and _one(given, name) != "steps":
@@ -211,7 +212,7 @@ def _cadence(name: str, text: str, key: str, draft: Draft) -> None:
         draft.set(key, whole(text))
     elif updates:
         draft.set(key, max(1, round(number * updates)))
-    else:
+    elif name not in dict(draft.lacking):
         draft.lacking.append((name, f"a share ({text}) of a number of updates not known yet"))
 
 
