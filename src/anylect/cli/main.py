@@ -29,6 +29,7 @@ COMMANDS = {
     "report": "Show evaluations as one page: figures, curves, the worst utterances to listen to.",
     "transcribe": "Write down what recordings say.",
     "align": "Find when the words of a transcript were said.",
+    "warm": "Compile the kernels now, so that no later command waits for it.",
     "lm": "Build, measure, check and change n-gram language models.",
 }
 """Name and help of every command; `anylect.cli.<name>` holds its `command`."""
