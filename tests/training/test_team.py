@@ -143,6 +143,7 @@ def assert_same_run(one: Path, other: Path) -> None:
         torch.testing.assert_close(right[name], weight, atol=2e-3, rtol=1e-2, msg=name)
 
 
+@pytest.mark.slow
 def test_two_processes_learn_what_one_does(corpus: Path, tmp_path: Path) -> None:
     train(tiny_config(corpus, tmp_path / "one", **STILL))
     done = launch(written(corpus, tmp_path / "two"))
