@@ -160,7 +160,7 @@ def test_long_recordings_are_understood_nearly_as_well_as_sentences(
     learnt: Learnt, seconds: float
 ) -> None:
     joined, alone = Scoreboard(), Scoreboard()
-    for seed in range(6):
+    for seed in range(12):
         talk, numbers = learnt.talk(seconds, seed)
         assert talk.duration > seconds
         joined.append(learnt.score(talk, " ".join(learnt.spoken[n][1].text for n in numbers)))

@@ -68,7 +68,7 @@ class DemoConfig:
     seed: int = 0
     """Of sentences, weights and order."""
     updates: int = 500
-    """Of training; the default takes some three minutes on two cores."""
+    """Of training; the default takes some four minutes on two cores."""
 
 
 @dataclass(frozen=True, kw_only=True)
