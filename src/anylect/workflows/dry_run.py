@@ -169,6 +169,7 @@ def _plan(config: TrainConfig, lessons: "Sequence[Lesson]", model: "CheckpointMo
         batches=config.batches,
         augmentation=config.augmentation,
         joining=config.joining,
+        boundary=model.vocabulary.boundary,
         count_frames=model.count_frames,
         equal_lengths=not model.uses_mask,
         seed=config.seed,
@@ -178,7 +179,7 @@ def _plan(config: TrainConfig, lessons: "Sequence[Lesson]", model: "CheckpointMo
     padded = sum(len(batch) * max(batch) for batch in lengths)
     largest = max(lengths, key=lambda batch: len(batch) * max(batch))
     an_epoch = -(-len(lengths) // config.batches.accumulation)
-    updates = config.schedule.updates or max(1, round(an_epoch * config.schedule.epochs))
+    updates = config.schedule.updates or feed.count_updates(config.schedule.epochs)
     return BatchPlan(
         batches=len(lengths),
         accumulation=config.batches.accumulation,
