@@ -1,1 +1,1 @@
-"""Challenges: rules, submissions run where they cannot see the references, scores, a leaderboard."""
+"""Challenges: rules, submissions run without sight of the references, scores, a leaderboard."""

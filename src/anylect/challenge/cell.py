@@ -31,7 +31,7 @@ DIE_WITH_PARENT, NO_NEW_RIGHTS = 1, 38
 DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """The system does not allow what a cell needs."""
 
 
@@ -49,7 +49,7 @@ def main() -> None:
             _first(order, status)
         _say(status, f"pid {child}")
         os.waitpid(child, 0)
-    except (Refused, OSError) as error:
+    except (RefusedError, OSError) as error:
         _say(status, f"error {error}")
 
 
@@ -65,7 +65,7 @@ def _first(order: dict[str, Any], status: int) -> None:
         _, how = os.waitpid(child, 0)
         name, value = ("signal", os.WTERMSIG(how)) if os.WIFSIGNALED(how) else ("exit", how >> 8)
         _say(status, f"{name} {value}")
-    except (Refused, OSError) as error:
+    except (RefusedError, OSError) as error:
         _say(status, f"error {error}")
     finally:
         os._exit(0)
@@ -141,7 +141,7 @@ def _become(order: dict[str, Any], status: int) -> None:
             _call("prctl", NO_NEW_RIGHTS, 1, 0, 0, 0)
         os.umask(0o077)
         os.execve(order["command"][0], order["command"], order["environment"])
-    except (Refused, OSError, ValueError) as error:
+    except (RefusedError, OSError, ValueError) as error:
         _say(status, f"error {error}")
     finally:
         os._exit(127)
@@ -166,14 +166,16 @@ def _call(name: str, *arguments: int | bytes | None, about: str = "") -> None:
     if sys.platform != "linux":
         if name == "prctl":
             return
-        raise Refused(f"{name}: only Linux has it")
+        raise RefusedError(f"{name}: only Linux has it")
     function: Callable[..., int] = getattr(ctypes.CDLL(None, use_errno=True), name)
     unsigned = [
         ctypes.c_ulong(each) if isinstance(each, int) and name in ("mount", "prctl") else each
         for each in arguments
     ]
     if function(*unsigned) != 0:
-        raise Refused(f"{name}{f' {about}' if about else ''}: {os.strerror(ctypes.get_errno())}")
+        raise RefusedError(
+            f"{name}{f' {about}' if about else ''}: {os.strerror(ctypes.get_errno())}"
+        )
 
 
 def _say(status: int, line: str) -> None:

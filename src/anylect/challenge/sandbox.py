@@ -15,13 +15,13 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Literal
 
+from anylect.challenge.watch import Group, Tail, is_full
 from anylect.errors import ConfigError
 
 Isolation = Literal["required", "none"]
@@ -37,8 +37,6 @@ SETTINGS = (
 )
 _CELL = Path(__file__).with_name("cell.py")
 _GIGA = 10**9
-_MOST_ENTRIES = 100_000
-"""Files in a scratch folder; a program that makes more fills the disk in its own way."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,14 +115,15 @@ class Sandbox:
         """Say honestly what holds."""
         limits = self.limits
         lines = [
-            f"limits: {limits.seconds:g} s by the clock, {limits.cpu_seconds:g} s of CPU a process, "
+            f"limits: {limits.seconds:g} s by the clock, {limits.cpu_seconds:g} s of CPU a "
+            "process, "
             f"{limits.memory_gb:g} GB of memory, {limits.disk_gb:g} GB of disk, "
             f"{limits.processes} processes",
         ]
         if not self.is_isolated:
             return [
                 "NOT isolated: the submission ran with the rights of whoever ran it; it could read "
-                "that user's files, the references too, use the network, and leave processes behind",
+                "that user's files, the references too, use the network, and leave processes",
                 *lines,
             ]
         who = "as nobody" if os.getuid() == 0 else "as the same user in a user namespace"
@@ -137,9 +136,7 @@ class Sandbox:
             *lines,
         ]
 
-    def run(
-        self, command: Sequence[str], *, cwd: Path, environment: Mapping[str, str]
-    ) -> Outcome:
+    def run(self, command: Sequence[str], *, cwd: Path, environment: Mapping[str, str]) -> Outcome:
         """Run a program to its end, or to the end of its limits.
 
         Args:
@@ -157,7 +154,9 @@ class Sandbox:
             "isolated": self.is_isolated,
             "status": writing,
             "root": str(root),
-            "links": [(name, os.readlink(name)) for name in SYSTEM if Path(name).is_symlink()],
+            "links": [
+                (name, str(Path(name).readlink())) for name in SYSTEM if Path(name).is_symlink()
+            ],
             "visible": [(str(path), str(path)) for path in self._seen()],
             "writable": [(str(self.scratch), SCRATCH), (str(self._temporary()), "/tmp")],
             "devices": [str(device) for device in self.devices],
@@ -221,13 +220,16 @@ class Sandbox:
         status: IO[str],
         began: float,
     ) -> Outcome:
-        assert process.stdin is not None and process.stdout is not None
-        tail = _Tail(process.stdout)
+        assert process.stdin is not None
+        assert process.stdout is not None
+        tail = Tail(process.stdout)
         with contextlib.suppress(BrokenPipeError):
             process.stdin.write(json.dumps(order).encode())
             process.stdin.close()
         first = status.readline().split()
-        group = _Group(int(first[1]) if first[:1] == ["pid"] else process.pid, self.is_isolated)
+        group = Group(
+            int(first[1]) if first[:1] == ["pid"] else process.pid, by_namespace=self.is_isolated
+        )
         ending, most = self._wait(process, group, began)
         _end(process)
         seconds = time.monotonic() - began
@@ -250,7 +252,7 @@ class Sandbox:
         )
 
     def _wait(
-        self, process: "subprocess.Popen[bytes]", group: "_Group", began: float
+        self, process: "subprocess.Popen[bytes]", group: Group, began: float
     ) -> tuple[Ending | None, int]:
         """Wait for the end, and return why it was brought about, None if by itself."""
         limits, most, looks = self.limits, 0, 0
@@ -260,7 +262,7 @@ class Sandbox:
             most = max(most, group.memory())
             if most > limits.memory_gb * _GIGA:
                 return "memory", most
-            if looks % 10 == 9 and _is_full(self.scratch, int(limits.disk_gb * _GIGA)):
+            if looks % 10 == 9 and is_full(self.scratch, int(limits.disk_gb * _GIGA)):
                 return "disk", most
             looks += 1
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -279,79 +281,6 @@ class Sandbox:
                     if self.is_isolated
                     else "check the interpreter and the limits",
                 )
-
-
-class _Tail:
-    """Reads a pipe to its end, and keeps the last of it."""
-
-    def __init__(self, pipe: IO[bytes], most: int = 16_384) -> None:
-        self._pipe, self._most, self._kept = pipe, most, b""
-        self._thread = threading.Thread(target=self._read, daemon=True)
-        self._thread.start()
-
-    def _read(self) -> None:
-        with contextlib.suppress(OSError, ValueError):
-            while piece := self._pipe.read1(65_536):  # type: ignore[attr-defined]  # it is buffered
-                self._kept = (self._kept + piece)[-self._most :]
-
-    def finish(self) -> None:
-        # A process that left the group may keep the pipe open for ever.
-        self._thread.join(2.0)
-
-    def text(self) -> str:
-        return self._kept.decode("utf-8", "replace")
-
-
-class _Group:
-    """The processes of one program: those of its cell, or of its session."""
-
-    def __init__(self, pid: int, is_isolated: bool) -> None:
-        self._read = self._namespace if is_isolated else self._session
-        self._mark = self._read(pid)
-
-    def memory(self) -> int:
-        """Sum up the bytes they hold, what they share counted once."""
-        if self._mark is None:
-            return 0
-        return sum(_held(pid) for pid in _processes() if self._read(pid) == self._mark)
-
-    @staticmethod
-    def _namespace(pid: int) -> str | None:
-        with contextlib.suppress(OSError):
-            return os.readlink(f"/proc/{pid}/ns/pid")
-        return None
-
-    @staticmethod
-    def _session(pid: int) -> str | None:
-        with contextlib.suppress(OSError, IndexError):
-            stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-            return stat.rpartition(")")[2].split()[3]
-        return None
-
-
-def _processes() -> Iterator[int]:
-    with contextlib.suppress(OSError):
-        yield from (int(name) for name in os.listdir("/proc") if name.isdigit())
-
-
-def _held(pid: int) -> int:
-    with contextlib.suppress(OSError, ValueError):
-        for line in Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines():
-            if line.startswith("Pss:"):
-                return 1024 * int(line.split()[1])
-    return 0
-
-
-def _is_full(folder: Path, most: int) -> bool:
-    total, entries = 0, 0
-    for place, _, names in os.walk(folder):
-        for name in names:
-            with contextlib.suppress(OSError):
-                total += os.lstat(os.path.join(place, name)).st_blocks * 512  # noqa: PTH118  speed
-            entries += 1
-        if total > most or entries > _MOST_ENTRIES:
-            return True
-    return False
 
 
 def _give(folder: Path, user: int) -> None:

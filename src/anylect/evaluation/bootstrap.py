@@ -220,9 +220,9 @@ def mean_interval(
         return None
     if len(sets) == 1:
         errors, lengths = (each[:, None] for each in sets[0])
-        return intervals(
-            errors, lengths, replicates=replicates, seed=seed, confidence=confidence
-        )[0]
+        return intervals(errors, lengths, replicates=replicates, seed=seed, confidence=confidence)[
+            0
+        ]
     mean, away = 0.0, np.zeros(replicates)
     for number, (errors, lengths) in enumerate(sets):
         drawn = _resample(

@@ -57,7 +57,9 @@ class Audit:
             shown = ", ".join(list(self.vanished)[:_SHOWN])
             lines.append(f"nothing is left of {len(self.vanished):,} words: {shown}")
         if self.lost:
-            shown = ", ".join(f"{name_character(each)} {n:,}" for each, n in list(self.lost.items())[:_SHOWN])
+            shown = ", ".join(
+                f"{name_character(each)} {n:,}" for each, n in list(self.lost.items())[:_SHOWN]
+            )
             lines.append(f"dropped or replaced characters: {shown}")
         return lines
 
@@ -126,9 +128,7 @@ def audit_pairs(
     )
 
 
-def _pairs(
-    normalize: Callable[[str], str], texts: Iterable[str]
-) -> Iterable[tuple[str, str]]:
+def _pairs(normalize: Callable[[str], str], texts: Iterable[str]) -> Iterable[tuple[str, str]]:
     forms: dict[str, str] = {}
     for text in texts:
         for word in text.split():
@@ -144,4 +144,3 @@ def _commonest(counts: "Counter[str]") -> list[str]:
 def _spelling(word: str) -> "Counter[str]":
     decomposed = unicodedata.normalize("NFD", word.lower())
     return Counter(each for each in decomposed if unicodedata.category(each)[0] in _SPELLING)
-
