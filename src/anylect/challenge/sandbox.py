@@ -131,8 +131,7 @@ class Sandbox:
             "isolated: a root of its own that holds the system's programs, the interpreter, the "
             "submission and its recordings, nothing else; no network; no processes but its own; "
             f"{who}, without rights",
-            "not covered: flaws of the kernel itself; what the recordings say is heard by whoever "
-            "runs it, of course",
+            "not covered: flaws of the kernel; a submission that learnt these recordings elsewhere",
             *lines,
         ]
 

@@ -48,10 +48,10 @@ def check(overrides: tuple[str, ...], *, as_json: bool, **given: Any) -> None:  
 @command.command()
 @click.argument("repo")
 @click.argument("manifest", type=_PATH)
-@click.option("--hidden", "kind", flag_value="hidden", help="It is the hidden set; the default.")
-@click.option("--real-world", "kind", flag_value="real_world", help="It is the real-world dev set.")
+@click.option("--hidden", "role", flag_value="hidden", help="It is the hidden set; the default.")
+@click.option("--real-world", "role", flag_value="real_world", help="It is the real-world dev set.")
 @click.option(
-    "--common-voice", "kind", flag_value="common_voice", help="It is the Common Voice test set."
+    "--common-voice", "role", flag_value="common_voice", help="It is the Common Voice test set."
 )
 @click.option("-o", "--output", required=True, type=_PATH, help="Folder for what is measured.")
 @click.option("--split", help="Only this split of the manifest.")

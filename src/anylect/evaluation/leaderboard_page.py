@@ -56,7 +56,7 @@ def language_page(
     notes = [
         method,
         "The score is the mean of the sets' rates, each with the same weight; a whisker is its "
-        "95 % interval. Overlapping intervals say nothing about a difference: the paired test does.",
+        "95 % interval. Intervals that overlap say nothing of a difference: the paired test does.",
         "Claims are those of the submission's card about the Common Voice test set, read in "
         "percent or as a fraction, whichever is meant.",
     ]

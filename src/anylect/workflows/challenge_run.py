@@ -48,7 +48,7 @@ class ChallengeRunConfig:
     """A submission's folder, or its repository on the Hub."""
     manifest: Path
     """The test set, with its references, which stay here."""
-    kind: Literal["common_voice", "real_world", "hidden"] = "hidden"
+    role: Literal["common_voice", "real_world", "hidden"] = "hidden"
     """Which set of the challenge it is."""
     output: Path
     """Folder for what was measured, references included: for organisers only."""
@@ -209,7 +209,7 @@ class _Session:
                 "`--set missing=empty` takes them for empty",
             )
         board = Scoreboard()
-        with Evidence(config.output, config.kind) as evidence:
+        with Evidence(config.output, config.role) as evidence:
             for name, reason in hidden.unreadable:
                 board.skip("unreadable")
                 evidence.add_unreadable(name, reason)
@@ -257,7 +257,7 @@ class _Session:
     def _claims(self) -> list[Claim]:
         """Read what the card says of this set, if it is Common Voice."""
         path = self.folder / README
-        if self.config.kind != ALONE or not path.is_file():
+        if self.config.role != ALONE or not path.is_file():
             return []
         try:
             claims = read_claims(path.read_text(encoding="utf-8", errors="replace"))
