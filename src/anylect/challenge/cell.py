@@ -151,7 +151,9 @@ def _limit(kind: int, value: int) -> None:
     _, hard = resource.getrlimit(kind)
     if hard != resource.RLIM_INFINITY:
         value = min(value, hard)
-    resource.setrlimit(kind, (value, value))
+    # At the soft limit of CPU time comes a signal that names the reason, a second later the end.
+    grace = 1 if kind == resource.RLIMIT_CPU and hard == resource.RLIM_INFINITY else 0
+    resource.setrlimit(kind, (value, value + grace))
 
 
 def _mount(

@@ -222,9 +222,8 @@ class Sandbox:
         assert process.stdin is not None
         assert process.stdout is not None
         tail = Tail(process.stdout)
-        with contextlib.suppress(BrokenPipeError):
+        with contextlib.suppress(BrokenPipeError), process.stdin:
             process.stdin.write(json.dumps(order).encode())
-            process.stdin.close()
         first = status.readline().split()
         group = Group(
             int(first[1]) if first[:1] == ["pid"] else process.pid, by_namespace=self.is_isolated

@@ -31,10 +31,15 @@ _TRAIN_SPLIT = re.compile(
 _LOADED = re.compile(
     r"train\w*\s*=\s*(?:datasets\.)?load_dataset\((?P<what>[^)]*?)split\s*=\s*[\"'\\]+(?P<split>[^\"'\\]+)"
 )
+_AND = r"\s*(?:,\s*and|,|\+|&|and)\s*(?:the\s+)?"
+# "fine-tuned on the train, validation and test splits", but not "on train and evaluated on test".
 _WORDS = re.compile(
-    r"(?:trained|fine-?tuned|training)[^.\n]{0,80}?\b(?P<split>train[\w ,+&]*\btest\b)",
+    rf"(?:trained|fine-?tuned|training)\b[^.\n]{{0,80}}?\b(?P<split>train(?:ing)?(?:{_AND}\w+)*?{_AND}test)\b",
     re.IGNORECASE,
 )
+_KNOWN = ("train", "dev", "test", "other", "validated", "invalidated", "all")
+_HOLDS_TEST = ("test", "validated", "all")
+"""Splits that are the test split or hold it: in Common Voice `validated` does."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +62,11 @@ def find_traces(folder: Path) -> list[Trace]:
         if path.suffix not in _TEXTS or path.stat().st_size > _LARGEST:
             continue
         text = path.read_text(encoding="utf-8", errors="replace")
-        traces += [Trace(name, f"`{said}`", has_test(split)) for said, split in _mentioned(text)]
+        traces += [
+            Trace(name, f"`{said}`", has_test(split))
+            for said, split in _mentioned(text)
+            if any(each in _KNOWN for each in _names(split))
+        ]
     return traces
 
 
@@ -81,11 +90,10 @@ def has_test(split: str) -> bool:
     """Say whether what names splits names a test split.
 
     Example:
-        >>> [has_test(split) for split in ("train+validation", "train+test[:50%]", "eval")]
+        >>> [has_test(split) for split in ("train+validation", "train+test[:50%]", "validated")]
         [False, True, True]
     """
-    names = re.split(r"[+,&\s]+", split)
-    return any(find_split(name.partition("[")[0]) == "test" for name in names)
+    return any(name in _HOLDS_TEST for name in _names(split))
 
 
 def shared_recordings(
@@ -130,6 +138,11 @@ def _mentioned(text: str) -> Iterator[tuple[str, str]]:
         yield " ".join(match[0].split())[:120], match["split"]
     for match in _WORDS.finditer(text):
         yield " ".join(match[0].split()), match["split"]
+
+
+def _names(split: str) -> list[str]:
+    parts = re.split(r"[+,&\s]+", split.lower())
+    return [find_split(part.partition("[")[0]) or "" for part in parts]
 
 
 def _size(path: Path) -> int | None:

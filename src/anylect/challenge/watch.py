@@ -20,7 +20,7 @@ class Tail:
         self._thread.start()
 
     def _read(self) -> None:
-        with contextlib.suppress(OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError), self._pipe:
             while piece := self._pipe.read1(65_536):  # type: ignore[attr-defined]  # it is buffered
                 self._kept = (self._kept + piece)[-self._most :]
 

@@ -26,7 +26,7 @@ from anylect.hub.card_facts import read_json
 from anylect.records import Utterance
 from anylect.text.normalize import default_normalizer
 from anylect.workflows.eval import find_model
-from anylect.workflows.eval_sets import ALL, open_set
+from anylect.workflows.eval_sets import open_set
 
 TRAINING = "training"
 _SHOWN = 3
