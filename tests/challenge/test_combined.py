@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.challenge.conftest import measured, spoken
 
-from anylect.challenge.combined import KINDS, combine
+from anylect.challenge.combined import ALONE, KINDS, combine
 from anylect.errors import ConfigError, SubmissionError
 from anylect.evaluation.evidence_files import UTTERANCES, StoredEvaluation, read_evaluation
 
@@ -53,6 +53,12 @@ def test_the_score_is_the_mean_and_lies_in_its_interval(
     low, high = found.interval
     assert 0 <= low <= found.rate + 1e-9
     assert high >= found.rate - 1e-9
+
+
+def test_speakers_in_several_sets_are_counted_for_a_doubt(tmp_path: Path) -> None:
+    sets = stored(tmp_path, dict.fromkeys(KINDS, [1] * 6))
+    assert combine(sets).line.endswith(" · 6 speakers in several sets: too narrow")
+    assert "too narrow" not in combine({ALONE: sets[ALONE]}, alone=True).line
 
 
 def test_what_is_missing_is_refused(tmp_path: Path) -> None:

@@ -52,6 +52,16 @@ def test_code_is_judged_by_the_references_it_logs(
     assert reason in found.reason
 
 
+def test_a_recipe_that_is_not_the_one_used_is_found_out(tmp_path: Path) -> None:
+    folder = write_submission(tmp_path / "mine")
+    save_normalizer(default_normalizer("sv"), folder / "normalizer.json")
+    log = "0\naret ar har\n1\ndet ar inte sant\n2\nar det sa\n"
+    (folder / "log_cv_targets.txt").write_text(log, encoding="utf-8")
+    found = check_normalizer(folder, SAID, language="sv")
+    assert found.verdict == "failed"
+    assert "seen in `log_cv_targets.txt`" in found.reason
+
+
 def test_what_cannot_be_checked_says_what_it_takes(tmp_path: Path) -> None:
     folder = write_submission(tmp_path / "mine")
     assert "--test-set" in check_normalizer(folder, [], language="sv").remedy

@@ -4,6 +4,7 @@ The mean of rates, not a pool: a large set weighs no more than a small one. Wher
 written without spaces, characters are counted instead of words.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -61,7 +62,18 @@ class Combined:
             f"{self.measure} {100 * self.rate:.1f} % [{shown}]   "
             f"{sets if len(self.parts) > 1 else KINDS[ALONE] + ' alone'} · "
             f"bootstrap {self.replicates} by speaker within each set, seed {self.seed}"
+            f"{self._doubt()}"
         )
+
+    def _doubt(self) -> str:
+        """Say where the sets are not as independent as they are taken to be."""
+        speakers = Counter(
+            speaker
+            for part in self.parts
+            for speaker in {each.speaker for each in part.evaluation.scored} - {None}
+        )
+        shared = sum(count > 1 for count in speakers.values())
+        return f" · {shared:,} speakers in several sets: too narrow" if shared else ""
 
     def text(self) -> str:
         """Lay score and parts out for a reader."""

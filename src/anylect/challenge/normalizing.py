@@ -33,10 +33,15 @@ def check_normalizer(folder: Path, texts: Sequence[str], *, language: str | None
     tell_apart = default_normalizer(language)
     path = folder / "normalizer.json"
     try:
+        logs = sorted(folder.glob(TARGETS))
+        stated = None
         if path.is_file():
             recipe = load_normalizer(path)
-            return _judge(audit(recipe, texts, tell_apart=tell_apart), f"recipe `{recipe.name}`")
-        logs = sorted(folder.glob(TARGETS))
+            found = audit(recipe, texts, tell_apart=tell_apart)
+            stated = _judge(found, f"recipe `{recipe.name}`")
+            # A recipe may be there and not be used: what was logged has to agree.
+            if stated.verdict == "failed" or not logs:
+                return stated
         if not logs:
             return unchecked(
                 RULE,
@@ -51,7 +56,7 @@ def check_normalizer(folder: Path, texts: Sequence[str], *, language: str | None
                 return _judge(audit_pairs(pairs, tell_apart=tell_apart), f"seen in `{log.name}`")
     except AnylectError as error:
         return unchecked(RULE, error.message, error.hint or "")
-    return unchecked(
+    return stated or unchecked(
         RULE,
         f"`{logs[0].name}` is not of this test set ({len(texts):,} transcripts)",
         "log the whole test split, in its order",

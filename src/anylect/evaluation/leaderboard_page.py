@@ -127,5 +127,9 @@ def _row(line: Line, *, shares: bool) -> SimpleNamespace:
         interval=line.interval,
         rank=f"{line.rank}{'=' if shares else ''}",
         against=against,
+        signatures=[
+            (name, signature)
+            for (name, _, _), signature in zip(line.parts, line.signatures, strict=True)
+        ],
         misleads=line.claim_verdict in ("too good", "unit unclear"),
     )
