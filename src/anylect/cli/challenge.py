@@ -54,6 +54,7 @@ def check(overrides: tuple[str, ...], *, as_json: bool, **given: Any) -> None:  
     "--common-voice", "role", flag_value="common_voice", help="It is the Common Voice test set."
 )
 @click.option("-o", "--output", required=True, type=_PATH, help="Folder for what is measured.")
+@click.option("--name", help="Of the submission; by default that of its folder or repository.")
 @click.option("--split", help="Only this split of the manifest.")
 @click.option("--language", help="BCP 47 tag; by default that of the manifest.")
 @click.option("--normalizer", type=_PATH, help="The organisers' normalizer.json.")

@@ -52,6 +52,8 @@ class ChallengeRunConfig:
     """Which set of the challenge it is."""
     output: Path
     """Folder for what was measured, references included: for organisers only."""
+    name: str | None = None
+    """Of the submission; by default that of its folder or repository."""
     split: str | None = None
     """Only this split of the manifest."""
     language: str | None = None
@@ -164,9 +166,13 @@ class _Session:
                 hint="check `--split`, and the paths in the manifest: they are relative to it",
             )
         outcome = box.run(self._command(box, hidden), cwd=home, environment=self._environment(box))
-        refuse_failure(find_name(self.folder), outcome, config.limits)
+        refuse_failure(self._name, outcome, config.limits)
         answers = read_predictions(find_predictions(home), count=len(hidden.utterances))
         return self._score(hidden, answers, outcome, box)
+
+    @property
+    def _name(self) -> str:
+        return self.config.name or find_name(self.folder)
 
     @property
     def _python(self) -> Path:
@@ -201,6 +207,7 @@ class _Session:
         self, hidden: HiddenSet, answers: Mapping[int, str], outcome: Outcome, box: Sandbox
     ) -> Ran:
         config, normalize = self.config, self.normalizer
+        mark = fingerprint(self.folder)
         lacking = len(hidden.utterances) - len(answers)
         if lacking and config.missing == "refuse":
             raise SubmissionError(
@@ -223,7 +230,7 @@ class _Session:
             signature=Signature(
                 normalizer=normalize.name,
                 normalizer_hash=normalize.hash,
-                decoding=f"{SCRIPT} of {find_name(self.folder)} {fingerprint(self.folder)}",
+                decoding=f"{SCRIPT} of {self._name} {mark}",
             ),
             language=normalize.language,
             processing_seconds=outcome.seconds,
@@ -239,8 +246,8 @@ class _Session:
                 "split": config.split,
                 "manifest_sha256": manifest_checksum(config.manifest),
                 "submission": {
-                    "name": find_name(self.folder),
-                    "fingerprint": fingerprint(self.folder),
+                    "name": self._name,
+                    "fingerprint": mark,
                 },
                 "claims": [claim.to_json() for claim in claims],
                 "run": {
