@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import anylect
 from anylect.challenge.claims import of_common_voice, weigh
 from anylect.challenge.combined import ALONE
 from anylect.challenge.hidden import (
@@ -38,6 +37,8 @@ from anylect.workflows.eval import find_model
 
 SCRIPT = "eval.py"
 _TAIL_LINES = 12
+_PACKAGE = Path(__file__).resolve().parents[1]
+"""anylect itself, which the `eval.py` of a bundle needs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,7 +198,7 @@ class _Session:
             "HOME": box.inside(home),
             "TMPDIR": box.inside(self.scratch / "tmp"),
             "LANG": "C.UTF-8",
-            "PYTHONPATH": str(Path(anylect.__file__).parents[1]),
+            "PYTHONPATH": str(_PACKAGE.parent),
             "PYTHONDONTWRITEBYTECODE": "1",
             "OMP_NUM_THREADS": str(self.config.threads),
             **dict.fromkeys(offline, "1"),
@@ -292,7 +293,7 @@ def find_interpreter(python: Path) -> tuple[Path, ...]:
             f"`{python}` is no Python interpreter ({error})",
             hint="give the `bin/python` of an environment with what the submission needs",
         ) from error
-    places += [python.resolve().parents[1], Path(anylect.__file__).parent]
+    places += [python.resolve().parents[1], _PACKAGE]
     return tuple(dict.fromkeys(place for place in places if place.is_dir()))
 
 
