@@ -12,7 +12,7 @@ from tests.challenge.conftest import CARD, EVAL, measured, spoken, write_submiss
 from tests.conftest import Done, Run
 
 from anylect.data.manifest import read_manifest, write_manifest
-from anylect.errors import ConfigError, SubmissionError
+from anylect.errors import ConfigError, ManifestError, SubmissionError
 from anylect.evaluation.evidence_files import read_evaluation
 from anylect.workflows.challenge_board import (
     BoardAddConfig,
@@ -79,6 +79,7 @@ print(sorted(os.listdir(args.dataset + "/test"))[:2], sys.argv[1:])
         ("raise ValueError('no model')", (), "| ValueError: no model", "by hand"),
         ("while True: pass", ("--set", "limits.seconds=1"), "not done after 1 s", "more time"),
         ("x = bytearray(10**10)", ("--set", "limits.memory_gb=1"), "MemoryError", "1 GB"),
+        ("sys.exit('failed to map segment')", (), "exit code 1", "memory_gb=32"),
         ("pass", (), "0 logs of predictions (none), expected one", "--log_outputs"),
         ("log(['x'])", (), "5 of 6 recordings have no answer", "missing=empty"),
         ("log(['x'] * 7)", (), "answers recording 6, but there are 6", "index"),
@@ -174,6 +175,8 @@ def test_what_can_be_known_before_is_refused_before(tmp_path: Path, hidden: Path
         run_submission(ChallengeRunConfig(**given, language="sv"))  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="is no Python interpreter"):
         find_interpreter(Path("/bin/true"))
+    with pytest.raises(ManifestError, match="no utterance has split `dev`"):
+        run_submission(ChallengeRunConfig(**given, split="dev"))  # type: ignore[arg-type]
     plain = tmp_path / "plain.jsonl"
     write_manifest(plain, [replace(each, language=None) for each in read_manifest(hidden)])
     with pytest.raises(ConfigError, match="no utterance says its language"):

@@ -34,9 +34,12 @@ from anylect.records import Utterance
 from anylect.text.normalize import Normalizer, default_normalizer, load_normalizer
 from anylect.text.recipes import written_without_spaces
 from anylect.workflows.eval import find_model
+from anylect.workflows.folders import make_folder
 
 SCRIPT = "eval.py"
 _TAIL_LINES = 12
+_OUT_OF_MEMORY = ("MemoryError", "allocate", "map segment", "bad_alloc")
+"""What is printed where an address space is too small: by Python, torch, the linker, C++."""
 _PACKAGE = Path(__file__).resolve().parents[1]
 """anylect itself, which the `eval.py` of a bundle needs."""
 
@@ -123,7 +126,14 @@ def run_submission(config: ChallengeRunConfig) -> Ran:
     """
     folder = find_model(config.repo)
     utterances = list(read_manifest(config.manifest, split=config.split))
+    if not utterances:
+        raise ManifestError(
+            f"{config.manifest}: no utterance"
+            + (f" has split `{config.split}`" if config.split else ""),
+            hint="check `--split`; without it the whole manifest is the test set",
+        )
     normalizer = _choose_normalizer(config, utterances)
+    make_folder(config.output)  # an hour later would be a bad time to learn that it cannot be
     if not (folder / SCRIPT).is_file():
         raise SubmissionError(
             f"{folder}: no `{SCRIPT}`", hint="`anylect challenge check` says what else is missing"
@@ -290,7 +300,7 @@ def find_interpreter(python: Path) -> tuple[Path, ...]:
         places = [Path(place) for place in json.loads(asked.stdout)]
     except (OSError, ValueError, subprocess.SubprocessError) as error:
         raise ConfigError(
-            f"`{python}` is no Python interpreter ({error})",
+            f"`{python}` is no Python interpreter",
             hint="give the `bin/python` of an environment with what the submission needs",
         ) from error
     places += [python.resolve().parents[1], _PACKAGE]
@@ -340,7 +350,7 @@ def refuse_failure(name: str, outcome: Outcome, limits: Limits) -> None:
         ),
         "failed": (how, "run its `eval.py` by hand on recordings of your own"),
     }[outcome.ending]
-    if outcome.ending == "failed" and "emory" in outcome.output:
+    if outcome.ending == "failed" and any(mark in outcome.output for mark in _OUT_OF_MEMORY):
         hint = f"it may need more than {limits.memory_gb:g} GB: `--set limits.memory_gb=32`"
     raise SubmissionError(
         "\n".join([f"{name}: {what}", *(f"  | {line}" for line in said)]), hint=hint
