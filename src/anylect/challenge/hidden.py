@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from anylect.audio.load import load_waveform
+from anylect.audio.load import load_waveform, probe
 from anylect.audio.save import save_wav
 from anylect.challenge.submission import PREDICTIONS
 from anylect.errors import AudioError, SubmissionError
@@ -67,7 +67,8 @@ def lay_out(
         rows.writerow(["file_name", "sentence"])
         for utterance in shuffled:
             try:
-                waveform = load_waveform(utterance)
+                rate = probe(utterance.audio).sample_rate  # its own: resampled twice, words change
+                waveform = load_waveform(utterance, sample_rate=rate)
             except AudioError as error:
                 unreadable.append((utterance.id, error.message))
                 continue

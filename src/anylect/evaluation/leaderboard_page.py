@@ -116,11 +116,11 @@ def _verdict(best: Sequence[Line]) -> str:
 
 
 def _row(line: Line, *, shares: bool) -> SimpleNamespace:
-    against = ""
+    against: tuple[str, ...] = ()
     if line.behind is not None and line.p is not None:
-        against = f"{100 * line.behind:+.1f}, {p_text(line.p)}"
+        against = (f"{100 * line.behind:+.1f}", p_text(line.p))
     elif shares and line.leader != line.name:
-        against = "cannot be tested"
+        against = ("not tested",)
     return SimpleNamespace(
         line=line,
         rate=line.rate,
