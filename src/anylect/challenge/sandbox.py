@@ -226,7 +226,7 @@ class Sandbox:
             process.stdin.write(json.dumps(order).encode())
         first = status.readline().split()
         group = Group(
-            int(first[1]) if first[:1] == ["pid"] else process.pid, by_namespace=self.is_isolated
+            int(first[1]) if first[:1] == ["pid"] else None, by_namespace=self.is_isolated
         )
         ending, most = self._wait(process, group, began)
         _end(process)

@@ -37,9 +37,9 @@ class Tail:
 class Group:
     """The processes of one program: those of its cell, or of its session."""
 
-    def __init__(self, pid: int, *, by_namespace: bool) -> None:
+    def __init__(self, pid: int | None, *, by_namespace: bool) -> None:
         self._read = self._namespace if by_namespace else self._session
-        self._mark = self._read(pid)
+        self._mark = None if pid is None else self._read(pid)
 
     def memory(self) -> int:
         """Sum up the bytes they hold, what they share counted once."""
