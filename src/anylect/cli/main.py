@@ -27,6 +27,7 @@ COMMANDS = {
     "pull": "Download a bundle from the Hub.",
     "robustness": "Score a bundle under noise, in rooms, over phones and codecs.",
     "report": "Show evaluations as one page: figures, curves, the worst utterances to listen to.",
+    "challenge": "Hold a challenge: check, run and rank submissions on hidden sets.",
     "transcribe": "Write down what recordings say.",
     "align": "Find when the words of a transcript were said.",
     "warm": "Compile the kernels now, so that no later command waits for it.",
