@@ -181,7 +181,7 @@ class RecurrentBlock(nn.Module):
     def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
         """Map x (T, B, H') to (T, B, H); what lies behind `lengths` has no meaning."""
         if self.norm is not None:
-            x = _normed(self.norm, x, lengths)
+            x = normed(self.norm, x, lengths)
         x = self.dropout(x)
         hidden = run_recurrent(self.onward, x)
         if self.returning is not None:
@@ -273,11 +273,11 @@ class DeepSpeech2ForCTC(PreTrainedModel):
             x = recurrent(x, lengths)
         if self.lookahead is not None:
             x = self.lookahead(x, lengths)
-        x = _normed(self.norm, x, lengths)
+        x = normed(self.norm, x, lengths)
         return CausalLMOutput(logits=self.head(self.dropout(x)).transpose(0, 1))
 
 
-def _normed(norm: MaskedBatchNorm, x: Tensor, lengths: Tensor) -> Tensor:
+def normed(norm: MaskedBatchNorm, x: Tensor, lengths: Tensor) -> Tensor:
     """Normalize x (T, B, C)."""
     normed: Tensor = norm(x.permute(1, 2, 0), _mask(lengths, len(x)))
     return normed.permute(2, 0, 1)
