@@ -159,7 +159,8 @@ def compare(arguments: argparse.Namespace) -> None:
     print(
         f"hidden {arguments.hidden} · layers {arguments.layers} · "
         f"{'both directions' if arguments.bidirectional else 'one direction'} · "
-        f"{arguments.batch} utterances an update · port's order {arguments.order} · "
+        f"{arguments.batch} utterances an update · port {arguments.order}, "
+        f"{'padded' if arguments.padded else 'packed'} · "
         f"{arguments.threads} thread(s): ours {speed['ours']:.2f}, port {speed['port']:.2f} "
         f"utterances/s, ratio of medians {speed['ours'] / speed['port']:.2f}"
     )
@@ -175,6 +176,7 @@ def main() -> None:
     parser.add_argument("--utterances", type=int, help="so many of all lengths; all by default")
     parser.add_argument("--longest", type=float, default=40.0, help="seconds")
     parser.add_argument("--order", choices=["sorted", "random"], default="sorted")
+    parser.add_argument("--padded", action="store_true", help="the port packs no sequences")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--side", choices=SIDES)
@@ -189,7 +191,12 @@ def main() -> None:
         return
     torch.set_num_threads(arguments.threads)
     torch.manual_seed(0)
-    shape = Shape(arguments.hidden, arguments.layers, arguments.bidirectional)
+    shape = Shape(
+        arguments.hidden,
+        arguments.layers,
+        arguments.bidirectional,
+        packed=not arguments.padded,
+    )
     side: Side = Ours(shape) if arguments.side == "ours" else Port(shape)
     print(json.dumps(measure(side, arguments)))
 

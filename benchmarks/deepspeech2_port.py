@@ -3,7 +3,9 @@
 Written after the published architecture, straightforwardly: a spectrogram of each utterance by
 `torch.stft`, batches of eight padded to their longest, masked convolutions, packed sequences
 through `nn.GRU`, `nn.BatchNorm1d`, `nn.CTCLoss`, SGD with Nesterov momentum. Batches follow the
-order of lengths as the reference's manifest does, or a random one.
+order of lengths as the reference's manifest does, or a random one. With `packed=False` the
+recurrent layers run over the padding, as those of the reference itself do: on a CPU that is
+faster, since going backward through a packed sequence takes time by the square of its length.
 
 Used by `benchmarks/deepspeech2.py`; nothing of anylect is imported.
 """
@@ -31,6 +33,7 @@ class Shape:
     hidden: int
     layers: int = 3
     bidirectional: bool = False
+    packed: bool = True
 
 
 class Spectrograms(Dataset[tuple[Tensor, Tensor]]):
@@ -67,15 +70,19 @@ def collate(batch: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor, Ten
 
 
 class Recurrent(nn.Module):
-    """A layer over packed sequences, its directions summed."""
+    """A layer, its directions summed."""
 
     def __init__(self, inputs: int, shape: Shape) -> None:
         super().__init__()
+        self.packed = shape.packed
         self.rnn = nn.GRU(inputs, shape.hidden, bidirectional=shape.bidirectional)
 
     def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
         """Map x (T, B, I) to (T, B, H)."""
-        x, _ = pad_packed_sequence(self.rnn(pack_padded_sequence(x, lengths))[0])
+        if self.packed:
+            x, _ = pad_packed_sequence(self.rnn(pack_padded_sequence(x, lengths))[0])
+        else:
+            x, _ = self.rnn(x)
         if self.rnn.bidirectional:
             x = x.view(x.shape[0], x.shape[1], 2, -1).sum(2)
         return x

@@ -109,6 +109,8 @@ def test_a_frame_is_out_as_soon_as_all_it_looks_at_was_heard() -> None:
         # Frame t of the last layer sees frames up to t + 4 (look-ahead) + 2 (second convolution)
         # of the first, and frame u of that sees rows up to 2 u + 3.
         assert emitter.frames == max(0, (heard - 1 - 3) // 2 + 1 - 2 - 4)
+        settled_from = (end - emitter.delay * RATE) / (2 * 80)
+        assert emitter.frames == max(0, int(np.floor(settled_from + 1e-9)) + 1)
 
 
 def test_memory_does_not_grow() -> None:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from anylect.errors import BundleError
+from anylect.models.acoustic import AcousticModel
 from anylect.models.checkpoints import CheckpointModel
 from anylect.models.deepspeech2 import (
     ConvolutionBlock,
@@ -37,15 +38,15 @@ class LiveEmitter:
         ...     stream.feed(emitter.feed(samples))
     """
 
-    def __init__(self, model: CheckpointModel) -> None:
+    def __init__(self, model: AcousticModel) -> None:
         """Begin to hear.
 
         Raises:
             BundleError: When the model has to know a whole recording before it can hear any of it.
         """
-        refuse_unless_live(model)
-        self.model, frontend = model, model.frontend
-        module: DeepSpeech2ForCTC = model.module.eval()
+        self.model, module = _require_live(model)
+        module.train(mode=False)
+        frontend = self.model.frontend
         self._cutter = RowCutter(frontend)
         self._norm = RunningNorm(frontend.memory) if frontend.memory is not None else None
         self._edge = np.zeros(frontend.edge, np.float32)
@@ -58,6 +59,18 @@ class LiveEmitter:
     def frames(self) -> int:
         """Frames emitted so far."""
         return self._emitted
+
+    @property
+    def delay(self) -> float:
+        """Seconds of audio, from a frame's beginning on, that the model hears before it emits it.
+
+        The hidden frames each layer looks ahead, counted from the last layer down.
+        """
+        module, frontend = self.model.module, self.model.frontend
+        ahead = module.config.lookahead_frames
+        for block in reversed(module.convolutions):
+            ahead = ahead * block.time_stride + block.time_kernel - 1 - block.time_padding
+        return float(ahead * frontend.hop + frontend.window) / frontend.sample_rate
 
     def feed(self, samples: NDArray[np.float32]) -> Emissions:
         """Take in the next samples (S,) at the model's rate; return the frames they settle."""
@@ -95,12 +108,13 @@ class LiveEmitter:
         return Emissions(log_probs, self.model.frame_duration, began)
 
 
-def refuse_unless_live(model: CheckpointModel) -> None:
-    """Raise where a model cannot hear a recording before it has ended."""
-    module = model.module
-    if not isinstance(module, DeepSpeech2ForCTC):
+def _require_live(model: AcousticModel) -> tuple[CheckpointModel, DeepSpeech2ForCTC]:
+    """Return a model that can hear a recording before it has ended, and its module."""
+    module = model.module if isinstance(model, CheckpointModel) else None
+    if not isinstance(model, CheckpointModel) or not isinstance(module, DeepSpeech2ForCTC):
+        kind = type(module if module is not None else model).__name__
         raise BundleError(
-            f"a `{module.config.model_type}` hears whole recordings, so it cannot transcribe live",
+            f"a {kind} hears whole recordings, so it cannot transcribe live",
             hint="only a DeepSpeech2 can, trained with `model.settings.bidirectional = false`; "
             "transcribe the recording once it has ended",
         )
@@ -117,6 +131,7 @@ def refuse_unless_live(model: CheckpointModel) -> None:
             hint='train one with `model.features.normalization = "running"`; '
             "or transcribe once the recording has ended",
         )
+    return model, module
 
 
 class _LiveLayer(Protocol):
