@@ -167,6 +167,22 @@ def test_the_workflow_reads_pcm_and_says_how_long_one_waits(
     assert "known" in report.line
 
 
+def test_an_interrupt_ends_the_recording(live_bundle: Path, tone_manifest: Path) -> None:
+    class Microphone(io.BytesIO):
+        def read1(self, size: int | None = -1) -> bytes:
+            piece = super().read1(size)
+            if not piece:
+                raise KeyboardInterrupt
+            return piece
+
+    path = recordings(tone_manifest)[0].audio
+    pcm = soundfile.read(path, dtype="int16")[0].tobytes()
+    config = LiveConfig(bundle=live_bundle, recording=Path("-"), pause_seconds=None)
+    *_, sentence, report = transcribe_live(config, pcm=Microphone(pcm))
+    assert sentence == f"{Recognizer.load(live_bundle).transcribe(path).text}\n"
+    assert isinstance(report, LiveReport)
+
+
 def test_the_command_writes_sentences_to_stdout_and_what_may_change_to_stderr(
     run: Run, live_bundle: Path, tone_manifest: Path
 ) -> None:

@@ -1,5 +1,6 @@
 """From samples as they come to what is being said, and how long one waits for it."""
 
+import contextlib
 import statistics
 import time
 from collections.abc import Iterator
@@ -112,6 +113,8 @@ def transcribe_live(
 ) -> Iterator[Partial | str | LiveReport]:
     """Transcribe one recording while it lasts.
 
+    An interrupt ends the recording.
+
     Args:
         config: What to listen to.
         pcm: Where samples come from when the recording is `-`.
@@ -132,7 +135,7 @@ def transcribe_live(
     joiner = " " if recognizer.bundle.is_spaced else ""
     options, origin = CaptionOptions(joiner=joiner), Origin(audio=str(config.recording))
     clock = _Clock(stream, model.frame_duration)
-    for piece in _pieces(config, rate=rate, pcm=pcm):
+    for piece in _until_interrupted(_pieces(config, rate=rate, pcm=pcm)):
         known, began = stream.known, time.perf_counter()
         ended = stream.feed(piece)
         partial = stream.partial()
@@ -147,6 +150,12 @@ def transcribe_live(
     if last.text:
         yield write_hypothesis(last, form=config.form, origin=origin, options=options)
     yield clock.report(waited)
+
+
+def _until_interrupted(pieces: Iterator[bytes | NDArray[Any]]) -> Iterator[bytes | NDArray[Any]]:
+    """Let Ctrl-C end a recording, so that its last sentence is still written."""
+    with contextlib.suppress(KeyboardInterrupt):
+        yield from pieces
 
 
 def _pieces(
