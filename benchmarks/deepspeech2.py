@@ -110,7 +110,7 @@ def measure(side: Side, arguments: argparse.Namespace) -> dict[str, float]:
     utterances = read_utterances(arguments)
     common = {"size": arguments.batch, "seed": 0, "order": arguments.order}
     side.learn(next(side.batches(utterances[: arguments.batch], **common)))
-    began, updates, loss = time.perf_counter(), 0, 0.0
+    began, began_cpu, updates, loss = time.perf_counter(), time.process_time(), 0, 0.0
     for batch in side.batches(utterances, **common):
         loss += side.learn(batch)
         updates += 1
@@ -118,6 +118,8 @@ def measure(side: Side, arguments: argparse.Namespace) -> dict[str, float]:
     return {
         "utterances_per_second": len(utterances) / seconds,
         "seconds": seconds,
+        # Of this process, reading included on our side: the port reads in another process.
+        "cpu_seconds": time.process_time() - began_cpu,
         "updates": updates,
         "loss": loss / updates,
     }

@@ -4,7 +4,7 @@ Every utterance of a split is transcribed whole, and again in pieces as they wou
 microphone; both are scored. What a frame waits for is what the model looks ahead, up to a piece,
 and the computing for it.
 
-    python benchmarks/live.py runs/digits-live/run/bundle runs/digits-live/manifest.jsonl --piece 0.1
+    python benchmarks/live.py runs/live/bundle data/manifest.jsonl --piece 0.1
 """
 
 import argparse
