@@ -19,7 +19,7 @@ from anylect import Recognizer
 from anylect.audio.load import load_waveform
 from anylect.data.manifest import read_manifest
 from anylect.evaluation.error_rate import count_errors
-from anylect.records import Hypothesis, Utterance
+from anylect.records import Hypothesis, Utterance, Waveform
 
 
 def main() -> None:
@@ -32,19 +32,20 @@ def main() -> None:
     arguments = parser.parse_args()
     recognizer = Recognizer.load(arguments.bundle, device="cpu")
     utterances = list(read_manifest(arguments.manifest, split=arguments.split))
-    whole = [recognizer.transcribe(utterance.audio) for utterance in utterances]
+    rate = recognizer.bundle.model.sample_rate
+    waveforms = [load_waveform(utterance, sample_rate=rate) for utterance in utterances]
+    whole = [recognizer.transcribe(each.samples, sample_rate=rate) for each in waveforms]
     computing: list[float] = []
     last: list[float] = []
     live = [
-        hear(recognizer, utterance, piece=arguments.piece, computing=computing, last=last)
-        for utterance in utterances
+        hear(recognizer, waveform, piece=arguments.piece, computing=computing, last=last)
+        for waveform in waveforms
     ]
     frame = recognizer.bundle.model.frame_duration
     ahead = recognizer.stream().delay - frame
     differ = sum(ours.text != theirs.text for ours, theirs in zip(live, whole, strict=True))
-    print(
-        f"whole: {rate(recognizer, utterances, whole)}\nlive:  {rate(recognizer, utterances, live)}"
-    )
+    for name, hypotheses in (("whole", whole), ("live", live)):
+        print(f"{name}: {score(recognizer, utterances, hypotheses)}")
     print(f"{differ} of {len(utterances)} hypotheses differ")
     worst = 1000 * (ahead + arguments.piece + max(computing))
     print(
@@ -57,14 +58,13 @@ def main() -> None:
 
 def hear(
     recognizer: Recognizer,
-    utterance: Utterance,
+    waveform: Waveform,
     *,
     piece: float,
     computing: list[float],
     last: list[float],
 ) -> Hypothesis:
-    """Transcribe an utterance in pieces, noting what each took."""
-    waveform = load_waveform(utterance, sample_rate=recognizer.bundle.model.sample_rate)
+    """Transcribe a waveform in pieces, noting what each took."""
     stream = recognizer.stream()
     for samples in pieces(waveform.samples, round(piece * waveform.sample_rate)):
         began = time.perf_counter()
@@ -83,7 +83,7 @@ def pieces(samples: np.ndarray, size: int) -> Iterator[np.ndarray]:
         yield samples[start : start + size]
 
 
-def rate(recognizer: Recognizer, utterances: list[Utterance], hypotheses: list[Hypothesis]) -> str:
+def score(recognizer: Recognizer, utterances: list[Utterance], hypotheses: list[Hypothesis]) -> str:
     """Score over the set, pooled."""
     normalize = recognizer.bundle.normalizer
     counts = [

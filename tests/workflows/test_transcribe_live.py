@@ -19,7 +19,7 @@ from anylect.audio.load import load_waveform
 from anylect.data.manifest import read_manifest
 from anylect.decoding.beam import BeamDecoder
 from anylect.decoding.decoder import Partial
-from anylect.errors import ConfigError
+from anylect.errors import AudioError, ConfigError
 from anylect.records import Emissions, Hypothesis, Utterance
 from anylect.workflows.train import train
 from anylect.workflows.transcribe_live import LiveConfig, LiveReport, transcribe_live
@@ -234,6 +234,13 @@ def test_a_bundle_that_cannot_hear_live_says_so(
     assert done.code == 1
     assert "hears from both ends" in done.err
     assert "bidirectional = false" in done.err
+
+
+def test_a_pipe_without_samples_is_an_error(live_bundle: Path) -> None:
+    config = LiveConfig(bundle=live_bundle, recording=Path("-"))
+    with pytest.raises(AudioError, match="-: no samples came") as caught:
+        list(transcribe_live(config, pcm=io.BytesIO()))
+    assert "16-bit" in str(caught.value.hint)
 
 
 def test_a_pause_is_some_time(recognizer: Recognizer) -> None:

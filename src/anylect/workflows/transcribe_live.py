@@ -14,7 +14,7 @@ from anylect.audio.load import stream_samples
 from anylect.config import refuse_not_above
 from anylect.decoding.captions import CaptionOptions, Origin, write_hypothesis
 from anylect.decoding.decoder import Partial
-from anylect.errors import ConfigError
+from anylect.errors import AudioError, ConfigError
 from anylect.recognizer import Recognizer, RecognizerStream
 
 STDIN = Path("-")
@@ -124,7 +124,7 @@ def transcribe_live(
         last the report.
 
     Raises:
-        AudioError: When the recording cannot be read.
+        AudioError: When the recording cannot be read, or holds nothing.
         BundleError: When the bundle cannot be loaded, or its model cannot hear live.
         LanguageModelError: When the language model cannot be read, or does not fit.
     """
@@ -144,6 +144,11 @@ def transcribe_live(
         for sentence in ended:
             yield write_hypothesis(sentence, form=config.form, origin=origin, options=options)
         yield partial
+    if not clock.heard:
+        raise AudioError(
+            f"{config.recording}: no samples came",
+            hint="`-` reads mono, signed 16-bit little-endian PCM without any header",
+        )
     began = time.perf_counter()
     last = stream.finish()
     waited = time.perf_counter() - began
