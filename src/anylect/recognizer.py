@@ -43,7 +43,12 @@ class Recognizer:
 
     @classmethod
     def load(
-        cls, folder: Path | str, *, device: str = "auto", lm: Path | str | None = None
+        cls,
+        folder: Path | str,
+        *,
+        device: str = "auto",
+        lm: Path | str | None = None,
+        hotwords: Path | str | None = None,
     ) -> "Recognizer":
         """Load a bundle.
 
@@ -51,13 +56,16 @@ class Recognizer:
             folder: What `anylect train` left in `bundle/`.
             device: `auto`, `cpu`, `cuda`, `cuda:1` or `mps`.
             lm: A language model instead of the bundle's own; `none` for best path.
+            hotwords: A file of phrases to favour, one a line, as `decoding.hotwords` reads it.
 
         Raises:
             BundleError: When a file is missing or contradicts another.
             LanguageModelError: When the language model does not fit the recogniser.
+            ConfigError: When the hotwords cannot be read or spelled.
         """
         bundle = load_bundle(Path(folder), device=device)
-        return cls(bundle, decoder=bundle.decoder_with(lm))
+        phrases = None if hotwords is None else Path(hotwords)
+        return cls(bundle, decoder=bundle.decoder_with(lm, hotwords=phrases))
 
     @property
     def language(self) -> str | None:

@@ -61,3 +61,15 @@ def test_a_claim_whose_data_are_not_here_is_not_checked(claimed: Path) -> None:
 def test_a_bundle_that_claims_nothing_is_said(claimed: Path) -> None:
     with pytest.raises(BundleError, match="no evaluation `x` to verify"):
         verify(VerifyConfig(bundle=str(claimed), name="x"))
+
+
+@pytest.mark.parametrize("option", ["lm", "hotwords"])
+def test_a_claim_made_with_what_the_bundle_lacks_is_not_checked(
+    option: str, claimed: Path, tone_manifest: Path
+) -> None:
+    path = claimed / "evidence" / "manifest.test.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {option: "mine.txt"}))
+    found = verify(VerifyConfig(bundle=str(claimed), manifest=tone_manifest, parity=False))
+    assert not found.holds
+    said = f"not checked: manifest.test: it was made with `--{option} mine.txt`"
+    assert found.lines() == [f"{said}, which is not in the bundle"]

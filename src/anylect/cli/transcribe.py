@@ -34,6 +34,11 @@ from anylect.errors import ConfigError
     metavar="PATH|none",
     help="A language model (.bin, .arpa) instead of the bundle's own; `none`: without any.",
 )
+@click.option(
+    "--hotwords",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="A file of phrases to favour, one a line; a weight may follow behind a tab (10).",
+)
 @click.option("--device", help="`cpu`, `cuda`, `cuda:1`, `mps`; the best there is by default.")
 @click.option(
     "--live",

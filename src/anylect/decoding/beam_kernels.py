@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anylect.compiled import Integer, compiled, inlined, inner, lean
+from anylect.decoding.frame_tokens import choose_tokens
 from anylect.decoding.hashing import mix
 from anylect.decoding.histories import close_word, future_place
 from anylect.decoding.hotwords import BOUNDARY, follow
@@ -63,7 +64,7 @@ def hear(
     if counts[BEAMS] == 0:
         _begin(search, world)
     while frame < log_probs.shape[0]:
-        _choose_tokens(search, rules, log_probs[frame])
+        choose_tokens(search, world, rules, log_probs[frame])
         only = search.active[0]
         if counts[ACTIVE] == 1 and only == rules.blank and counts[ALL_BLANK]:
             # Every beam takes the same blank: nothing changes but a constant.
@@ -94,90 +95,6 @@ def _begin(search: Search, world: World) -> None:
     search.future_table[place] = 1
     beam.history, beam.node, beam.last, beam.hot = 0, 0, -1, world.begin[2]
     beam.weight = beam.score = 1.0
-
-
-@inlined
-def _choose_tokens(search: Search, rules: Rules, log_probs: NDArray[np.float32]) -> None:
-    """Write down which tokens to look at, likeliest first, and their probabilities."""
-    active, prob = search.active, search.token_prob
-    for i in range(search.counts[ACTIVE]):
-        prob[active[i]] = 0.0
-    least = max(rules.min_token, _least_of_use(search, rules, log_probs))
-    best = 0
-    count: Integer = 0
-    for token in range(log_probs.size):
-        log_prob = log_probs[token]
-        if log_prob > log_probs[best]:
-            best = token
-        if log_prob >= least:
-            count = _insert(active, count, token, log_probs, rules)
-    boundary = rules.boundary
-    if boundary >= 0 and rules.min_token <= log_probs[boundary] < least:
-        count = _insert(active, count, boundary, log_probs, rules)
-    if count == 0 or active[0] != best:
-        count = _insert(active, count, best, log_probs, rules)
-    search.counts[ACTIVE] = count
-    for i in range(count):
-        prob[active[i]] = math.exp(log_probs[active[i]])
-    _weigh_staying(search, rules, log_probs)
-
-
-@inlined
-def _least_of_use(search: Search, rules: Rules, log_probs: NDArray[np.float32]) -> float:
-    """Return a log-probability below which no letter can follow any beam.
-
-    The best beam, whose score is 1, can stay; a letter less likely than that by more than the cut
-    is dropped in any case, because no more is expected of a longer beginning. Ends of words are
-    another matter: they depend on the language model.
-    """
-    stays = log_probs[rules.blank]
-    last = search.beams[0].last
-    if last >= 0:
-        stays = max(stays, log_probs[last])
-    if not rules.closed and stays < rules.min_token:
-        return -math.inf  # there, staying has to be likely enough too
-    return float(stays + math.log(rules.early_cut / rules.most_credit))
-
-
-@inlined
-def _weigh_staying(search: Search, rules: Rules, log_probs: NDArray[np.float32]) -> None:
-    """Write down the probabilities of the blank and of what beams may repeat.
-
-    What is likely may lead to no word of a closed search, so there staying is always tried.
-    """
-    stay, prob = search.stay_prob, search.token_prob
-    stay[rules.blank] = math.exp(log_probs[rules.blank]) if rules.closed else prob[rules.blank]
-    for b in range(search.counts[BEAMS]):
-        last = search.beams[b].last
-        if last < 0 or last == rules.blank:
-            continue
-        stay[last] = prob[last]
-        if rules.closed and prob[last] == 0.0:
-            if search.stay_frame[last] != search.counts[FRAMES]:
-                search.stay_frame[last] = search.counts[FRAMES]
-                search.stay_rare[last] = math.exp(log_probs[last])
-            stay[last] = search.stay_rare[last]
-
-
-@inlined
-def _insert(
-    active: NDArray[np.int32],
-    count: Integer,
-    token: Integer,
-    log_probs: NDArray[np.float32],
-    rules: Rules,
-) -> Integer:
-    """Insert a token where it belongs among the likeliest; return how many there are."""
-    if count == rules.max_tokens:
-        if log_probs[token] <= log_probs[active[count - 1]]:
-            return count
-        count -= 1
-    place = count
-    while place > 0 and log_probs[active[place - 1]] < log_probs[token]:
-        active[place] = active[place - 1]
-        place -= 1
-    active[place] = token
-    return count + 1
 
 
 @inlined

@@ -8,8 +8,9 @@ boundaries. However many phrases there are, a character costs one step.
 """
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -20,6 +21,9 @@ from anylect.errors import ConfigError
 
 LARGEST = 1 << 27
 """Transitions of an automaton, four bytes each."""
+WEIGHT = 10.0
+"""Of a phrase that says none, natural logarithm; pyctcdecode's default."""
+_FORMAT = "one phrase a line, in UTF-8; a weight may follow behind a tab, e.g. `tbilisi<tab>8`"
 BOUNDARY = -1
 """Stands for the space between words, whatever the alphabet."""
 
@@ -35,7 +39,9 @@ class Hotwords:
 
     weights: Mapping[str, float]
 
-    def __init__(self, phrases: Sequence[str] | Mapping[str, float], weight: float = 10.0) -> None:
+    def __init__(
+        self, phrases: Sequence[str] | Mapping[str, float], weight: float = WEIGHT
+    ) -> None:
         """Favour phrases, all by one weight or each by its own.
 
         Raises:
@@ -55,6 +61,47 @@ class Hotwords:
     def words(self) -> set[str]:
         """Every word of every phrase."""
         return {word for phrase in self.weights for word in phrase.split()}
+
+
+def load_hotwords(path: Path, *, normalize: Callable[[str], str]) -> Hotwords:
+    """Read phrases from a file, one a line; a weight may follow a phrase behind a tab.
+
+    Args:
+        path: UTF-8; empty lines are passed over.
+        normalize: Writes phrases as the recogniser writes its transcripts.
+
+    Raises:
+        ConfigError: For a file that cannot be read or holds no phrase, a weight that is no number,
+            or a phrase of which nothing is left.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not UTF-8"
+        raise ConfigError(f"{path}: cannot be read ({reason})", hint=_FORMAT) from error
+    weights: dict[str, float] = {}
+    for number, line in enumerate(lines, start=1):
+        if line.strip():
+            phrase, weight = _read_phrase(line, f"{path}:{number}", normalize)
+            weights[phrase] = weight
+    if not weights:
+        raise ConfigError(f"{path}: holds no phrase", hint=_FORMAT)
+    return Hotwords(weights)
+
+
+def _read_phrase(line: str, place: str, normalize: Callable[[str], str]) -> tuple[str, float]:
+    written, tab, worth = line.partition("\t")
+    phrase = normalize(written).strip()
+    try:
+        weight = float(worth) if tab else WEIGHT
+    except ValueError as error:
+        raise ConfigError(
+            f"{place}: weight {worth.strip()!r} is no number", hint=_FORMAT
+        ) from error
+    if not phrase or not np.isfinite(weight):
+        what = f"weight {weight}" if phrase else f"normalized, nothing is left of {written!r}"
+        raise ConfigError(f"{place}: {what}", hint=_FORMAT)
+    return phrase, weight
 
 
 class KernelHotwords(NamedTuple):

@@ -41,6 +41,9 @@ class KernelLexicon(NamedTuple):
     """(N + 1,): edges `first_edge[n]` to `first_edge[n + 1]` leave node n, by token."""
     edge_token: NDArray[np.int32]
     edge_node: NDArray[np.int32]
+    edge_mask: NDArray[np.uint64]
+    """(N,): bit `token mod 64` is set where some edge of a node has such a token: most tokens that
+    lead nowhere are told without a look at the edges."""
     root_child: NDArray[np.int32]
     """(V,): where each token leads from the root, -1 for nowhere."""
     word: NDArray[np.int32]
@@ -256,6 +259,7 @@ def _connect(tree: _Tree, alphabet: str, vocabulary: Vocabulary) -> KernelLexico
         first_edge=np.searchsorted(source, np.arange(len(tree.parent) + 1)).astype(np.int32),
         edge_token=token.astype(np.int32),
         edge_node=target.astype(np.int32),
+        edge_mask=_mask(source, token, nodes=len(tree.parent)),
         root_child=root_child,
         word=tree.word,
         spelling=tree.spelling,
@@ -267,6 +271,12 @@ def _connect(tree: _Tree, alphabet: str, vocabulary: Vocabulary) -> KernelLexico
         length=np.maximum(tree.depth - any(begins), 0).astype(np.int16),
         code_points=np.array([ord(letter) for letter in alphabet], np.int32),
     )
+
+
+def _mask(source: NDArray[np.int64], token: NDArray[np.int64], *, nodes: int) -> NDArray[np.uint64]:
+    mask = np.zeros(nodes, np.uint64)
+    np.bitwise_or.at(mask, source, np.uint64(1) << (token % 64).astype(np.uint64))
+    return mask
 
 
 def _edges(

@@ -8,7 +8,7 @@ from anylect.decoding.histories import close_word
 from anylect.decoding.hotwords import BOUNDARY, KernelHotwords, follow
 from anylect.decoding.lexicon import KernelLexicon
 from anylect.decoding.rules import ANYWHERE, AT_BOUNDARY, AT_MARKER, Here, Rules, World
-from anylect.decoding.search import ACTIVE, MOVES, Search
+from anylect.decoding.search import LETTERS, MOVES, STARTS, UNASKED, Records, Search
 from anylect.decoding.unknown_words import unknown_node
 
 FEW_EDGES = 3
@@ -70,39 +70,61 @@ def _spell_on(search: Search, world: World, rules: Rules, here: Here) -> None:
     No more is expected of a longer beginning than of a shorter one, so a beam that cannot afford
     the likeliest token can afford none.
     """
-    lexicon, prob = world.lexicon, search.token_prob
+    if here.node == 0 and rules.ending == AT_MARKER:
+        _spell_first(search, world, rules, here)
     hope = here.score * _rise(world, rules, here)
-    if hope * _likeliest(search, rules, here.last) < here.least:
+    if hope * _likeliest(search, here.last) < here.least:
         return
+    lexicon, prob = world.lexicon, search.token_prob
     first = end = np.int64(0)
     if here.node < world.gain.size:
         first = np.int64(lexicon.first_edge[here.node])
         end = np.int64(lexicon.first_edge[here.node + 1])
-    if end - first <= FEW_EDGES:
+    if end - first > FEW_EDGES:
+        _spell_offers(search, world, rules, here, (search.letters, search.counts[LETTERS]))
+    else:
         for edge in range(first, end):
             token = np.int64(lexicon.edge_token[edge])
             if hope * prob[token] >= here.least and prob[token] > 0.0 and token != here.last:
                 _spell(search, world, rules, here, token, np.int64(lexicon.edge_node[edge]))
-    else:
-        for i in range(search.counts[ACTIVE]):
-            token = np.int64(search.active[i])
-            if hope * prob[token] < here.least:
-                break  # the others are less likely still
-            child = _find_edge(lexicon, here.node, token)
-            if child >= 0 and token != here.last:
-                _spell(search, world, rules, here, token, child)
     if not rules.closed:
-        _spell_unknown(search, world, rules, here)
+        _spell_unknown(search, world, rules, here, (search.letters, search.counts[LETTERS]))
+
+
+@inner
+def _spell_first(search: Search, world: World, rules: Rules, here: Here) -> None:
+    """Begin the first word of all with a token that begins words by itself."""
+    offers = search.starts, search.counts[STARTS]
+    _spell_offers(search, world, rules, here, offers)
+    if not rules.closed:
+        _spell_unknown(search, world, rules, here, offers)
 
 
 @inlined
-def _likeliest(search: Search, rules: Rules, last: Integer) -> float:
+def _spell_offers(
+    search: Search, world: World, rules: Rules, here: Here, offers: tuple[Records, Integer]
+) -> None:
+    """Take those tokens of a list that edges of this node take."""
+    tokens, count = offers
+    hope = here.score * _rise(world, rules, here)
+    mask = world.lexicon.edge_mask[here.node]
+    for i in range(count):
+        if hope * tokens[i].hope < here.least:
+            break  # the others are less likely still
+        token = np.int64(tokens[i].token)
+        if token == here.last or not mask >> np.uint64(token & 63) & np.uint64(1):
+            continue
+        child = _find_edge(world.lexicon, here.node, token)
+        if child >= 0:
+            _spell(search, world, rules, here, token, child)
+
+
+@inlined
+def _likeliest(search: Search, last: Integer) -> float:
     """Return the probability of the likeliest token that would be a new letter."""
-    for i in range(search.counts[ACTIVE]):
-        token = search.active[i]
-        if token != rules.blank and token != last and token != rules.boundary:
-            return float(search.token_prob[token])
-    return 0.0
+    letters, count = search.letters, search.counts[LETTERS]
+    place = np.int64(count > 0 and letters[0].token == last)
+    return float(letters[place].hope) if place < count else 0.0
 
 
 @inlined
@@ -124,23 +146,22 @@ def _find_edge(lexicon: KernelLexicon, node: Integer, token: Integer) -> Integer
 
 
 @inlined
-def _spell_unknown(search: Search, world: World, rules: Rules, here: Here) -> None:
-    """Take the tokens that no edge takes."""
+def _spell_unknown(
+    search: Search, world: World, rules: Rules, here: Here, offers: tuple[Records, Integer]
+) -> None:
+    """Take those tokens of a list that no edge takes."""
+    tokens, count = offers
     lexicon, known = world.lexicon, world.gain.size
     rise = world.hotwords.credit[here.hot] * _rise(world, rules, here)
     gain = rules.unknown_gain if rise <= 1.0 else 1.0  # see `_gain`
     if here.node >= known:
         gain = min(gain, search.unknowns[here.node - known].gain) if rise <= 1.0 else 1.0
-    for i in range(search.counts[ACTIVE]):
-        token = np.int64(search.active[i])
+    for i in range(count):
+        token = np.int64(tokens[i].token)
         hope = here.weight * search.token_prob[token] * gain
         if hope * rise < here.least:
             return  # the others are less likely still
-        writes = lexicon.first_character[token] < lexicon.first_character[token + 1]
-        begins = rules.ending == AT_MARKER and here.node > 0 and lexicon.begins_word[token]
-        if not writes or begins or token == here.last:
-            continue  # blank, boundary and the like write nothing
-        if here.node >= known or _find_edge(lexicon, here.node, token) < 0:
+        if token != here.last and (here.node >= known or _find_edge(lexicon, here.node, token) < 0):
             child = unknown_node(search, world, rules, here.node, token)
             _spell(search, world, rules, here, token, child)
 
@@ -206,28 +227,48 @@ def _goes_on(world: World, node: Integer) -> bool:
 @inner
 def _begin_words(search: Search, world: World, rules: Rules, here: Here) -> None:
     """End the word being spelled with each token that begins another by itself."""
-    lexicon = world.lexicon
-    for i in range(search.counts[ACTIVE]):
-        token = np.int64(search.active[i])
-        if not lexicon.begins_word[token] or token == here.last:
+    weight = here.weight * _best_word(world, rules, here.node)
+    hope = weight * world.hotwords.credit[here.hot] * _rise(world, rules, here)
+    history: Integer = np.int64(UNASKED)
+    step = 0.0
+    for i in range(search.counts[STARTS]):
+        if hope * search.starts[i].hope < here.least:
+            return  # the others have less hope still
+        token = np.int64(search.starts[i].token)
+        if token == here.last:
             continue
-        weight, hot, credit = here.weight * search.token_prob[token], here.hot, 1.0
-        if rules.has_hotwords:
-            hot = follow(world.hotwords, hot, BOUNDARY)
-            weight *= world.hotwords.earned[hot]
-            hot, earned = _follow_token(world.hotwords, lexicon, rules.marker, hot, token)
-            weight *= earned
-            credit = world.hotwords.credit[hot]
-        child: Integer = np.int64(lexicon.root_child[token])
-        if weight * credit * rules.best_word < here.least or (child < 0 and rules.closed):
-            continue
-        history = close_word(search, world, rules, here.history, here.node)
-        if history < 0:
-            return
-        if child < 0:
-            child = unknown_node(search, world, rules, np.int64(0), token)
-        weight *= search.histories[history].step
-        score = weight * credit * _gain(search, world, child, credit)
+        if history == UNASKED:
+            history = close_word(search, world, rules, here.history, here.node)
+            if history < 0:
+                return
+            step = here.weight * search.histories[history].step
+        child = np.int64(world.lexicon.root_child[token])
+        _begin_word(
+            search, world, rules, here, (history, token, child, step * search.token_prob[token])
+        )
+
+
+@inlined
+def _begin_word(
+    search: Search,
+    world: World,
+    rules: Rules,
+    here: Here,
+    begun: tuple[Integer, Integer, Integer, float],
+) -> None:
+    """Begin a word with a token, given the history, where it leads and the weight there."""
+    history, token, child, weight = begun
+    hot, credit = here.hot, 1.0
+    if rules.has_hotwords:
+        hot = follow(world.hotwords, hot, BOUNDARY)
+        weight *= world.hotwords.earned[hot]
+        hot, earned = _follow_token(world.hotwords, world.lexicon, rules.marker, hot, token)
+        weight *= earned
+        credit = world.hotwords.credit[hot]
+    if child < 0:
+        child = unknown_node(search, world, rules, np.int64(0), token)
+    score = weight * credit * _gain(search, world, child, credit)
+    if score >= here.least:
         _add(search, pack(history, child, token), weight, score, hot)
 
 

@@ -60,14 +60,20 @@ UNKNOWN = np.dtype(
     ],
     align=True,
 )
+OFFER = np.dtype([("token", np.int32), ("hope", np.float64)], align=True)
+"""A token of a frame, and its probability, times what is expected of a word that it begins."""
 
 UNASKED = -3
 LONGEST_WORD = 512
 """Characters; the model is not asked for longer words, it does not know them."""
 
+GROUPS = 64
+"""That tokens are dealt out to, to find out how likely the likeliest ones are."""
+
 # Places in `counts`.
 BEAMS, CANDIDATES, HISTORIES, FUTURES, UNKNOWNS = range(5)
 MOVES, ACTIVE, STAMP, FRAMES, ALL_BLANK = range(5, 10)
+LETTERS, STARTS = 13, 14
 WANTED = 10  # three: room for candidates, histories and unknown words that a frame may take
 # Places in `totals`.
 LOG_SCALE, BEST = range(2)
@@ -97,6 +103,16 @@ class Search(NamedTuple):
     stay_frame: NDArray[np.int64]
     """(V,): probabilities of tokens not looked at otherwise, and for which frame they hold."""
     active: NDArray[np.int32]
+    letters: Records
+    """Of the active tokens, those that spell on, the likeliest first."""
+    starts: Records
+    """Of the active tokens, those that begin words by themselves, the most hopeful first."""
+    near: NDArray[np.uint8]
+    """(V and up to 7 more,): whether a token may be among the likeliest; also eight at a time."""
+    near_eights: NDArray[np.uint64]
+    peaks: NDArray[np.float32]
+    """The likeliest token of each group, and how many groups have a likelier one."""
+    above: NDArray[np.float32]
     points: NDArray[np.int32]
     """Room to write a word down, as code points; `written` as UTF-8."""
     written: NDArray[np.uint8]
@@ -111,6 +127,7 @@ def new_search(*, width: int, tokens: int) -> Search:
         width: Beams kept.
         tokens: Of the vocabulary.
     """
+    near = np.zeros(-(-tokens // 8) * 8, np.uint8)
     room = 12 * width  # most frames need less; others make the search grow once
     return Search(
         beams=_records(width, BEAM),
@@ -129,6 +146,12 @@ def new_search(*, width: int, tokens: int) -> Search:
         stay_rare=np.zeros(tokens, np.float64),
         stay_frame=np.full(tokens, -1, np.int64),
         active=np.zeros(tokens, np.int32),
+        letters=_records(tokens, OFFER),
+        starts=_records(tokens, OFFER),
+        near=near,
+        near_eights=near.view(np.uint64),
+        peaks=np.empty(GROUPS, np.float32),
+        above=np.empty(GROUPS, np.float32),
         points=np.empty(LONGEST_WORD, np.int32),
         written=np.empty(4 * LONGEST_WORD, np.uint8),
         counts=np.zeros(16, np.int64),

@@ -99,23 +99,38 @@ class Bundle:
             )
         return self.beam_decoder(None) if self.decoding.decoder == "beam" else self.greedy
 
-    def decoder_with(self, lm: Path | str | None) -> Decoder:
-        """Return a decoder with another language model than the bundle's own.
+    def decoder_with(self, lm: Path | str | None, *, hotwords: Path | None = None) -> Decoder:
+        """Return a decoder with another language model than the bundle's own, or with hotwords.
 
         Weights are those of the bundle, or of the folder: they were not tuned for this model.
 
         Args:
             lm: A file, a folder `language_model` or another bundle; `none` decodes without any,
                 by best path; None is what the bundle says itself.
+            hotwords: A file of phrases to favour; without a language model too they take a beam
+                search, in which any word can be said.
 
         Raises:
             LanguageModelError: When it cannot be read, or spells other words than this recogniser.
+            ConfigError: When the hotwords cannot be read or spelled.
         """
         if lm is None:
-            return self.decoder
-        if str(lm) == NO_LM:
-            return self.greedy
-        return self.beam_decoder(read_language_model(Path(lm)))
+            decoder = self.decoder
+        elif str(lm) == NO_LM:
+            decoder = self.greedy
+        else:
+            decoder = self.beam_decoder(read_language_model(Path(lm)))
+        return decoder if hotwords is None else self._favouring(decoder, hotwords)
+
+    def _favouring(self, decoder: Decoder, hotwords: Path) -> Decoder:
+        from anylect.decoding.beam import BeamDecoder
+        from anylect.decoding.hotwords import load_hotwords
+
+        phrases = load_hotwords(hotwords, normalize=self.normalizer)
+        if not isinstance(decoder, BeamDecoder):
+            options = replace(self.decoding.beam or BeamOptions(), search="open")
+            decoder = self.beam_decoder(None, options=options)
+        return decoder.with_hotwords(phrases)
 
     def beam_decoder(
         self, found: LanguageModelFile | None, *, options: BeamOptions | None = None

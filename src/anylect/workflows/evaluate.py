@@ -36,6 +36,8 @@ class EvaluateConfig:
     """Folder for report and scored utterances; by default the bundle's `evidence`."""
     lm: Path | None = None
     """A language model instead of the bundle's own; `none` decodes by best path."""
+    hotwords: Path | None = None
+    """Phrases to favour, one a line; a weight may follow behind a tab."""
     device: str = "auto"
     """`cpu`, `cuda`, `cuda:1`, `mps`; `auto` takes the best there is."""
     batch_seconds: float = 80.0
@@ -66,7 +68,8 @@ def evaluate(config: EvaluateConfig, *, progress: Progress = silent) -> Report:
     from anylect.models.listening import emit_each
 
     bundle = load_bundle(config.bundle, device=config.device)
-    normalize, decoder = bundle.normalizer, bundle.decoder_with(config.lm)
+    decoder = bundle.decoder_with(config.lm, hotwords=config.hotwords)
+    normalize = bundle.normalizer
     name = ".".join([config.manifest.stem, *([config.split] if config.split else [])])
     scored, began = Scoreboard(), time.monotonic()
     with Evidence(config.output or config.bundle / "evidence", name) as evidence:
@@ -106,6 +109,7 @@ def evaluate(config: EvaluateConfig, *, progress: Progress = silent) -> Report:
             "split": config.split,
             "manifest_sha256": checksum,
             "lm": config.lm and config.lm.name,
+            "hotwords": config.hotwords and config.hotwords.name,
             "circumstances": circumstances(config.bundle, device=device),
         }
     )

@@ -25,6 +25,7 @@ from anylect.hub.bundle import Bundle, load_bundle
 from anylect.hub.evidence import Evidence
 from anylect.progress import Progress, silent
 from anylect.records import Utterance
+from anylect.workflows.evaluate import decode_each
 from anylect.workflows.robustness_cache import Key, load_measured, make_key
 
 if TYPE_CHECKING:
@@ -157,19 +158,19 @@ def _hear(
     from anylect.models.listening import emit_each
 
     config, bundle = listener.config, listener.bundle
-    normalize, decoder, board = bundle.normalizer, bundle.decoder, Scoreboard()
-    for utterance, emissions in emit_each(
+    normalize, board = bundle.normalizer, Scoreboard()
+    emitted = emit_each(
         bundle.model,
         _utterances(config),
         batch_seconds=config.batch_seconds,
         workers=config.workers,
         transform=None if condition == CLEAN else transform,
-    ):
-        if isinstance(emissions, AudioError):
+    )
+    for utterance, hypothesis in decode_each(bundle.decoder, emitted, workers=config.workers):
+        if isinstance(hypothesis, AudioError):
             board.skip("unreadable")
-            evidence.add_unreadable(utterance.id, emissions.message)
+            evidence.add_unreadable(utterance.id, hypothesis.message)
             continue
-        hypothesis = decoder.decode(emissions)
         result = score(normalize(utterance.text), normalize(hypothesis.text), utterance=utterance)
         board.append(result)
         evidence.add(result)

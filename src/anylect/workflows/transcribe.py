@@ -26,6 +26,8 @@ class TranscribeConfig:
     """Folder for one file a recording; by default everything is returned only."""
     lm: Path | None = None
     """A language model instead of the bundle's own; `none` decodes by best path."""
+    hotwords: Path | None = None
+    """Phrases to favour, one a line; a weight may follow behind a tab."""
     device: str = "auto"
     """`cpu`, `cuda`, `cuda:1`, `mps`; `auto` takes the best there is."""
 
@@ -50,7 +52,9 @@ def transcribe(config: TranscribeConfig) -> Iterator[Transcript]:
             folder, or a file that may be somebody's own transcript would be replaced.
     """
     paths = _output_paths(config)
-    recognizer = Recognizer.load(config.bundle, device=config.device, lm=config.lm)
+    recognizer = Recognizer.load(
+        config.bundle, device=config.device, lm=config.lm, hotwords=config.hotwords
+    )
     captions = CaptionOptions(joiner=" " if recognizer.bundle.is_spaced else "")
     for recording, path in zip(config.recordings, paths, strict=True):
         try:

@@ -103,8 +103,10 @@ def verify(config: VerifyConfig, *, progress: Progress = silent) -> Verified:
 def _why_not(claim: Scored, config: VerifyConfig) -> str | None:
     if claim.dataset.get("kind") != "hub" and config.manifest is None:
         return f"say where `{claim.dataset.get('id')}` is: `--manifest`"
-    if str(claim.facts.get("lm") or "none") != "none":
-        return f"it was made with `--lm {claim.facts['lm']}`, which is not in the bundle"
+    for option in ("lm", "hotwords"):
+        given = claim.facts.get(option) or "none"
+        if given != "none":
+            return f"it was made with `--{option} {given}`, which is not in the bundle"
     return None
 
 
