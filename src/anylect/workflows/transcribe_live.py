@@ -38,6 +38,8 @@ class LiveConfig:
     """How much is heard at a time; shorter waits less and computes more."""
     lm: Path | None = None
     """A language model instead of the bundle's own; `none` decodes by best path."""
+    hotwords: Path | None = None
+    """Phrases to favour, one a line; a weight may follow behind a tab."""
     device: str = "auto"
     """`cpu`, `cuda`, `cuda:1`, `mps`; `auto` takes the best there is."""
 
@@ -128,7 +130,9 @@ def transcribe_live(
         BundleError: When the bundle cannot be loaded, or its model cannot hear live.
         LanguageModelError: When the language model cannot be read, or does not fit.
     """
-    recognizer = Recognizer.load(config.bundle, device=config.device, lm=config.lm)
+    recognizer = Recognizer.load(
+        config.bundle, device=config.device, lm=config.lm, hotwords=config.hotwords
+    )
     model = recognizer.bundle.model
     rate = config.rate or model.sample_rate
     stream = recognizer.stream(sample_rate=rate, pause_seconds=config.pause_seconds)
