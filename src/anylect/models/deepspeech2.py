@@ -297,7 +297,9 @@ def _reversal(lengths: Tensor, frames: int) -> Tensor:
 
 def _reorder(x: Tensor, order: Tensor) -> Tensor:
     """Take the frames of x (T, B, C) in another order (T, B) for each utterance."""
-    return x[order, torch.arange(x.shape[1], device=x.device)]
+    batch = x.shape[1]
+    rows = order * batch + torch.arange(batch, device=x.device)
+    return x.flatten(0, 1).index_select(0, rows.flatten()).view_as(x)
 
 
 AutoConfig.register("deepspeech2", DeepSpeech2Config, exist_ok=True)
