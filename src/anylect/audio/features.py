@@ -54,9 +54,15 @@ class FeatureOptions:
     """Where the highest mel filter ends; half the sample rate by default."""
     coefficients: int = 13
     """Of `mfcc`."""
+    normalization: Literal["utterance", "running", "none"] = "utterance"
+    """How level and gain are taken out: by mean and deviation of the whole utterance; by those of
+    what came before, which a model needs that shall transcribe live; or not at all. Not part of
+    `extract_features`, nor is what follows."""
+    memory_seconds: float = 4.0
+    """What `running` normalization remembers; older frames fade."""
     edge_ms: float = 0.0
     """Silence a model hears before and behind a recording; 50 ms keep the first and last letters
-    of recordings that are cut close. Not part of `extract_features`."""
+    of recordings that are cut close."""
 
     def __post_init__(self) -> None:
         highest = self.sample_rate / 2
@@ -66,6 +72,7 @@ class FeatureOptions:
             (hop >= 1, "hop_ms", self.hop_ms, "a sample or more"),
             (self.floor > 0, "floor", self.floor, "a positive number"),
             (self.edge_ms >= 0, "edge_ms", self.edge_ms, "zero or more"),
+            (self.memory_seconds > 0, "memory_seconds", self.memory_seconds, "a positive number"),
             (self.bins >= 1, "bins", self.bins, "one or more"),
             (0 <= self.min_hz < highest, "min_hz", self.min_hz, f"0 to {highest:g}"),
             (

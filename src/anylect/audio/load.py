@@ -72,7 +72,7 @@ def load_waveform(
         >>> load_waveform(np.zeros((2, 8_000)), source_rate=8_000).samples.shape
         (16000,)
     """
-    _check_rate(sample_rate, name="sample_rate")
+    check_rate(sample_rate, name="sample_rate")
     if isinstance(source, np.ndarray):
         parts: Iterable[Samples] = _stream_array(source, sample_rate, source_rate)
     elif isinstance(source, Utterance):
@@ -103,7 +103,7 @@ def stream_samples(
     Raises:
         AudioError: As `load_waveform`; for damage on the way, when it is reached.
     """
-    _check_rate(sample_rate, name="sample_rate")
+    check_rate(sample_rate, name="sample_rate")
     size = round(block_seconds * sample_rate)
     if size < 1:
         raise ConfigError(f"`block_seconds` is {block_seconds}", hint="it must be positive")
@@ -192,7 +192,7 @@ def _stream_array(
             "an array of samples came without its sample rate",
             hint="pass it, e.g. `load_waveform(samples, source_rate=44_100)`",
         )
-    _check_rate(source_rate, name="source_rate")
+    check_rate(source_rate, name="source_rate")
     is_number = np.issubdtype(samples.dtype, np.number) and not np.iscomplexobj(samples)
     if samples.ndim not in (1, 2) or not is_number:
         raise AudioError(
@@ -278,7 +278,8 @@ def _check_recorded_rate(rate: int, *, name: str) -> None:
         )
 
 
-def _check_rate(rate: int, *, name: str) -> None:
+def check_rate(rate: int, *, name: str) -> None:
+    """Refuse a sample rate that no recording has."""
     low, high = SAMPLE_RATES
     if not low <= rate <= high:
         raise ConfigError(f"`{name}` is {rate}", hint=f"expected {low:,} to {high:,} Hz")

@@ -4,7 +4,9 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
+import click
 from rich.console import Console
+from rich.live import Live
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -14,6 +16,7 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.text import Text
 
 from anylect import progress
 
@@ -47,6 +50,36 @@ def _task(bars: Progress, title: str) -> progress.Progress:
         bars.update(task, completed=done, total=total)
 
     return show
+
+
+class LiveView:
+    """Shows the sentence that is being spoken: what will stay, and dimmed what may change.
+
+    Where stderr is no terminal, each new state is a line.
+    """
+
+    def __init__(self) -> None:
+        self._live = Live(console=console, transient=True, auto_refresh=False)
+        self._shown = ""
+
+    def __enter__(self) -> "LiveView":
+        if console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self._live.stop()
+
+    def show(self, text: str, *, stable: str = "") -> None:
+        """Show the sentence so far."""
+        if text == self._shown:
+            return
+        self._shown = text
+        if console.is_terminal:
+            shown = Text.assemble(stable, (text[len(stable) :], "dim"))
+            self._live.update(shown, refresh=True)
+        elif text:
+            click.echo(f"… {text}", err=True)
 
 
 class TrainingView:

@@ -8,6 +8,7 @@ import click
 
 from anylect.cli.main import fail
 from anylect.config import load_config
+from anylect.errors import ConfigError
 
 
 @click.command()
@@ -39,14 +40,33 @@ from anylect.config import load_config
     help="A file of phrases to favour, one a line; a weight may follow behind a tab (10).",
 )
 @click.option("--device", help="`cpu`, `cuda`, `cuda:1`, `mps`; the best there is by default.")
-def command(recordings: tuple[Path, ...], form: str, **given: object) -> None:
+@click.option(
+    "--live",
+    is_flag=True,
+    help="Transcribe while it lasts: `-` is mono 16-bit PCM on stdin; a file is paced as spoken.",
+)
+@click.option("--rate", type=int, metavar="HZ", help="Of PCM on stdin; the model's by default.")
+def command(
+    recordings: tuple[Path, ...], form: str, *, live: bool, rate: int | None, **given: object
+) -> None:
     """Write down what RECORDINGS say, with the recogniser in BUNDLE.
 
     Takes audio and video of any length, rate and channel count. A recording that cannot be read
     is reported; the others are transcribed, and the exit code is 1.
+
+    With `--live`, what is being said shows on stderr, and a line on stdout after every pause.
     """
     from anylect.workflows.transcribe import TranscribeConfig, transcribe
 
+    if live:
+        _transcribe_live(recordings, form, rate=rate, **given)
+        return
+    if rate is not None or Path("-") in recordings:
+        raise ConfigError(
+            "samples on stdin and their `--rate` need `--live`",
+            hint="`arecord -t raw -f S16_LE -r 16000 | anylect transcribe BUNDLE - --live "
+            "--rate 16000`",
+        )
     settings: dict[str, Any] = {"recordings": recordings, "form": form, **given}
     config = load_config(TranscribeConfig, **settings)
     failed = 0
@@ -64,3 +84,32 @@ def command(recordings: tuple[Path, ...], form: str, **given: object) -> None:
     if failed:
         click.echo(f"{len(recordings) - failed} of {len(recordings)} transcribed", err=True)
         sys.exit(1)
+
+
+def _transcribe_live(
+    recordings: tuple[Path, ...], form: str, *, rate: int | None, **given: object
+) -> None:
+    """Show what is being said on stderr, and write each sentence to stdout."""
+    from anylect.cli.terminal import LiveView
+    from anylect.workflows.transcribe_live import LiveConfig, LiveReport, transcribe_live
+
+    if len(recordings) > 1 or given.pop("output") is not None:
+        raise ConfigError(
+            "`--live` takes one recording and writes to stdout",
+            hint="give one file, or `-` for samples on stdin",
+        )
+    settings: dict[str, Any] = {"recording": recordings[0], "form": form, "rate": rate, **given}
+    config = load_config(LiveConfig, **settings)
+    report: LiveReport | None = None
+    with LiveView() as view:
+        for event in transcribe_live(config, pcm=sys.stdin.buffer):
+            if isinstance(event, LiveReport):
+                report = event
+            elif isinstance(event, str):
+                view.show("")
+                click.echo(event, nl=False)
+                sys.stdout.flush()
+            else:
+                view.show(event.text, stable=event.stable)
+    if report is not None:
+        click.echo(report.line, err=True)

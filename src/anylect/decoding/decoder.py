@@ -3,9 +3,18 @@
 `Emissions ──decoding──▶ Hypothesis`: `greedy.GreedyDecoder` and `beam.BeamDecoder` are such.
 """
 
+from dataclasses import dataclass
 from typing import Protocol
 
 from anylect.records import Emissions, Hypothesis
+
+
+@dataclass(frozen=True, slots=True)
+class Partial:
+    """What a stream has heard so far; `text` begins with `stable`, which will not change."""
+
+    text: str
+    stable: str
 
 
 class DecoderStream(Protocol):
@@ -13,6 +22,9 @@ class DecoderStream(Protocol):
 
     def feed(self, emissions: Emissions) -> None:
         """Take in the next piece of emissions, (T, V)."""
+
+    def partial(self) -> Partial:
+        """Return the best hypothesis so far, and how much of it will stay."""
 
     def finish(self) -> Hypothesis:
         """Return everything heard."""

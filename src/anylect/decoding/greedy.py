@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from anylect.decoding.decoder import Partial
 from anylect.decoding.edges import move_within
 from anylect.records import Emissions, Hypothesis, Word
 from anylect.text.vocabulary import Vocabulary
@@ -63,6 +64,14 @@ class GreedyStream:
                 start = emissions.start + first * emissions.frame_duration
                 self._accept(_Token(token, start, end, probability))
         self._previous = int(best[-1])
+
+    def partial(self) -> Partial:
+        """Return what was heard so far; all but the word not closed yet will stay."""
+        joiner = " " if self.spaced else ""
+        stable = " ".join(joiner.join(self._texts).split())
+        letters = self.vocabulary.decode([token.id for token in self._tokens])
+        text = " ".join(joiner.join([*self._texts, letters]).split())
+        return Partial(text, stable)
 
     def finish(self) -> Hypothesis:
         """Close the last word and return everything heard."""

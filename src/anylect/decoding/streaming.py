@@ -7,12 +7,12 @@ come together, then for the words that are not stable yet; so memory is that of 
 emissions and of the transcript.
 """
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from anylect.decoding.decoder import Partial
 from anylect.decoding.edges import move_within
 from anylect.decoding.search import BEAMS, Search
 from anylect.decoding.timing import time_words
@@ -24,14 +24,6 @@ if TYPE_CHECKING:
 
 HELD_SECONDS = 60.0
 """Emissions held before words are timed; longer takes memory, shorter takes time."""
-
-
-@dataclass(frozen=True, slots=True)
-class Partial:
-    """What a stream has heard so far; `text` begins with `stable`, which will not change."""
-
-    text: str
-    stable: str
 
 
 class BeamStream:

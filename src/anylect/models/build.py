@@ -18,6 +18,7 @@ from anylect.models.checkpoints import (
     load_pretrained,
 )
 from anylect.models.deepspeech2 import DeepSpeech2Config, DeepSpeech2ForCTC
+from anylect.models.deepspeech2_variants import variant_settings
 from anylect.models.options import ModelOptions
 from anylect.models.spectrogram_extractor import DeepSpeech2FeatureExtractor
 from anylect.text.vocabulary import Vocabulary
@@ -109,6 +110,8 @@ def _deepspeech2(options: ModelOptions, vocabulary: Vocabulary, *, device: str) 
         vocab_size=len(vocabulary),
         pad_token_id=vocabulary.blank,
     )
+    if options.variant is not None:
+        apply_settings(config, variant_settings(options.variant))
     apply_settings(config, options.settings)
     try:
         module = _build_module(config)

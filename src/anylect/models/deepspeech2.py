@@ -22,6 +22,7 @@ from transformers import AutoConfig, AutoModelForCTC, PreTrainedConfig, PreTrain
 from transformers.modeling_outputs import CausalLMOutput
 
 from anylect.errors import ConfigError
+from anylect.models.recurrence import run_recurrent
 
 RECURRENT = {"gru": nn.GRU, "lstm": nn.LSTM, "rnn": nn.RNN}
 
@@ -29,9 +30,10 @@ RECURRENT = {"gru": nn.GRU, "lstm": nn.LSTM, "rnn": nn.RNN}
 class DeepSpeech2Config(PreTrainedConfig):
     """The shape of a DeepSpeech2.
 
-    Kernels, strides and paddings are (frequency, time) pairs, one per convolution. The defaults
-    are the reference listing of the MLPerf speech-recognition benchmark: 161 bins become
-    32 x 21 = 672 inputs of the first recurrent layer, time is halved.
+    Kernels, strides and paddings are (frequency, time) pairs, one per convolution. Cells and
+    sizes are those listed by the MLPerf speech-recognition benchmark: 161 bins become
+    32 x 21 = 672 inputs of the first recurrent layer, time is halved. `deepspeech2_variants`
+    names the published shapes.
     """
 
     model_type = "deepspeech2"
@@ -44,6 +46,8 @@ class DeepSpeech2Config(PreTrainedConfig):
     recurrent_type: str = "gru"
     recurrent_layers: int = 3
     hidden_size: int = 2560
+    recurrent_bias: bool = True
+    recurrent_norm: bool = True
     bidirectional: bool = True
     lookahead_frames: int = 0
     dropout: float = 0.0
@@ -168,22 +172,21 @@ class RecurrentBlock(nn.Module):
         super().__init__()
         kind = RECURRENT[config.recurrent_type]
         inputs = config.hidden_size if layer else config.recurrent_input_size
-        self.norm = MaskedBatchNorm(inputs) if layer else None
+        self.norm = MaskedBatchNorm(inputs) if layer and config.recurrent_norm else None
         self.dropout = nn.Dropout(config.dropout)
-        self.onward = kind(inputs, config.hidden_size, batch_first=True)
-        self.returning = (
-            kind(inputs, config.hidden_size, batch_first=True) if config.bidirectional else None
-        )
+        size, bias = config.hidden_size, config.recurrent_bias
+        self.onward = kind(inputs, size, bias=bias)
+        self.returning = kind(inputs, size, bias=bias) if config.bidirectional else None
 
     def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
-        """Map x (B, T, H') to (B, T, H); what lies behind `lengths` has no meaning."""
+        """Map x (T, B, H') to (T, B, H); what lies behind `lengths` has no meaning."""
         if self.norm is not None:
-            x = self.norm(x.transpose(1, 2), _mask(lengths, x.shape[1])).transpose(1, 2)
+            x = normed(self.norm, x, lengths)
         x = self.dropout(x)
-        hidden: Tensor = self.onward(x)[0]
+        hidden = run_recurrent(self.onward, x)
         if self.returning is not None:
-            order = _reversal(lengths, x.shape[1])  # (B, T)
-            from_end = self.returning(_reorder(x, order))[0]
+            order = _reversal(lengths, len(x))  # (T, B)
+            from_end = run_recurrent(self.returning, _reorder(x, order))
             hidden = hidden + _reorder(from_end, order)
         return hidden
 
@@ -197,10 +200,10 @@ class Lookahead(nn.Module):
         self.convolution = nn.Conv1d(size, size, frames + 1, groups=size, bias=False)
 
     def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
-        """Map x (B, T, H) to (B, T, H)."""
-        x = x * _mask(lengths, x.shape[1]).unsqueeze(2)
-        ahead = nn.functional.pad(x.transpose(1, 2), (0, self.frames))
-        return nn.functional.hardtanh(self.convolution(ahead), 0.0, 20.0).transpose(1, 2)
+        """Map x (T, B, H) to (T, B, H)."""
+        x = x.permute(1, 2, 0) * _mask(lengths, len(x)).unsqueeze(1)
+        ahead = nn.functional.pad(x, (0, self.frames))
+        return nn.functional.hardtanh(self.convolution(ahead), 0.0, 20.0).permute(2, 0, 1)
 
 
 class DeepSpeech2ForCTC(PreTrainedModel):
@@ -265,13 +268,19 @@ class DeepSpeech2ForCTC(PreTrainedModel):
         x = x.transpose(1, 2).unsqueeze(1)  # (B, 1, F, T)
         for convolution in self.convolutions:
             x, lengths = convolution(x, lengths)
-        x = x.flatten(1, 2).transpose(1, 2)  # (B, T', C * F')
+        x = x.flatten(1, 2).permute(2, 0, 1).contiguous()  # (T', B, C * F')
         for recurrent in self.recurrent:
             x = recurrent(x, lengths)
         if self.lookahead is not None:
             x = self.lookahead(x, lengths)
-        x = self.norm(x.transpose(1, 2), _mask(lengths, x.shape[1])).transpose(1, 2)
-        return CausalLMOutput(logits=self.head(self.dropout(x)))
+        x = normed(self.norm, x, lengths)
+        return CausalLMOutput(logits=self.head(self.dropout(x)).transpose(0, 1))
+
+
+def normed(norm: MaskedBatchNorm, x: Tensor, lengths: Tensor) -> Tensor:
+    """Normalize x (T, B, C)."""
+    normed: Tensor = norm(x.permute(1, 2, 0), _mask(lengths, len(x)))
+    return normed.permute(2, 0, 1)
 
 
 def _mask(lengths: Tensor, frames: int) -> Tensor:
@@ -281,13 +290,16 @@ def _mask(lengths: Tensor, frames: int) -> Tensor:
 
 def _reversal(lengths: Tensor, frames: int) -> Tensor:
     """Where each frame comes from when every utterance is turned round within its own length."""
-    position = torch.arange(frames, device=lengths.device).expand(len(lengths), -1)
-    turned = lengths.unsqueeze(1) - 1 - position
+    position = torch.arange(frames, device=lengths.device).unsqueeze(1)
+    turned = lengths - 1 - position  # (T, B)
     return torch.where(turned >= 0, turned, position)
 
 
 def _reorder(x: Tensor, order: Tensor) -> Tensor:
-    return x.gather(1, order.unsqueeze(2).expand(-1, -1, x.shape[2]))
+    """Take the frames of x (T, B, C) in another order (T, B) for each utterance."""
+    batch = x.shape[1]
+    rows = order * batch + torch.arange(batch, device=x.device)
+    return x.flatten(0, 1).index_select(0, rows.flatten()).view_as(x)
 
 
 AutoConfig.register("deepspeech2", DeepSpeech2Config, exist_ok=True)

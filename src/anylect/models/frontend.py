@@ -4,7 +4,8 @@
 two are apart, because a recording of ten hours comes in windows: `Frontend.rows` extracts,
 `Moments` gathers mean and variance piece by piece, `Frontend.normalize` applies those of the
 whole recording to each window. On a short recording the three together give what the
-feature extractor of `transformers` gives (tested).
+feature extractor of `transformers` gives (tested). A model that shall hear live knows nothing
+of the whole recording: `RunningNorm` takes out level and gain by what came before.
 
 Axes: S samples, N rows (samples or feature frames), F features of a row.
 """
@@ -48,14 +49,49 @@ class Moments:
         return mean.astype(np.float32), (1.0 / np.sqrt(variance + EPSILON)).astype(np.float32)
 
 
+class RunningNorm:
+    """Take out level and gain row by row, by the rows so far: what a live model can know.
+
+    With a_t and q_t the mean of row t's features and of their squares,
+
+        m_t = m_{t-1} + d_t (a_t - m_{t-1}),    s_t = s_{t-1} + d_t (q_t - s_{t-1}),
+        d_t = max(1 / (t + 1), 1 / memory),
+
+    and the row becomes (row - m_t) / sqrt(s_t - m_t² + epsilon): the plain averages of all rows
+    so far until `memory` of them have come, then ones that forget exponentially. How the rows are
+    cut into pieces changes no bit.
+    """
+
+    def __init__(self, memory: float) -> None:
+        self.memory = memory
+        self._rows = 0
+        self._mean = self._square = 0.0
+
+    def apply(self, rows: Rows) -> Rows:
+        """Normalize the next rows (N, F)."""
+        averages = rows.mean(axis=1, dtype=np.float64).tolist()
+        squares = np.square(rows, dtype=np.float64).mean(axis=1).tolist()
+        means, variances = np.empty((2, len(rows), 1))
+        for index, (average, square) in enumerate(zip(averages, squares, strict=True)):
+            self._rows += 1
+            pace = max(1 / self._rows, 1 / self.memory)
+            self._mean += pace * (average - self._mean)
+            self._square += pace * (square - self._square)
+            means[index], variances[index] = self._mean, self._square - self._mean**2
+        scaled = (rows - means) / np.sqrt(np.maximum(variances, 0.0) + EPSILON)
+        normed: Rows = scaled.astype(np.float32)
+        return normed
+
+
 @dataclass(frozen=True, kw_only=True)
 class Frontend:
     """How one model wants its input.
 
     A row is one sample, or a feature frame that sees `window` samples and steps by `hop`. Where
     it is `normalized`, each feature gets mean 0 and variance 1, or with `over_features` all of
-    them together. `stack` consecutive rows are joined into one after normalization. A whole
-    recording is heard with `edge` samples of silence before and behind it.
+    them together; with a `memory`, in rows, a `RunningNorm` does it. `stack` consecutive rows are
+    joined into one after normalization. A whole recording is heard with `edge` samples of silence
+    before and behind it.
     """
 
     sample_rate: int
@@ -66,6 +102,7 @@ class Frontend:
     edge: int = 0
     normalized: bool = True
     over_features: bool = False
+    memory: float | None = None
     ddof: int = 0
     stack: int = 1
 
@@ -102,6 +139,8 @@ class Frontend:
                 moments = self._add(Moments(), rows)
             mean, scale = moments.mean_and_scale(ddof=self.ddof)
             rows = (rows - mean) * scale
+        if self.memory is not None:
+            rows = RunningNorm(self.memory).apply(rows)
         if self.stack > 1:
             whole = len(rows) // self.stack
             rows = rows[: whole * self.stack].reshape(whole, self.stack * rows.shape[1])
@@ -112,13 +151,27 @@ class Frontend:
         return moments
 
     def _rows_of_blocks(self, blocks: Iterable[NDArray[np.float32]]) -> Iterator[Rows]:
-        rest = np.zeros(0, np.float32)
+        cutter = RowCutter(self)
         for block in blocks:
-            rest = np.concatenate([rest, block]) if len(rest) else block
-            rows = max(0, (len(rest) - self.window) // self.hop + 1)
-            if rows:
-                yield self.extract(rest[: (rows - 1) * self.hop + self.window])
-                rest = rest[rows * self.hop :]
+            rows = cutter.feed(block)
+            if len(rows):
+                yield rows
+
+
+class RowCutter:
+    """Extract the rows of a recording that comes in pieces, as soon as their samples are there."""
+
+    def __init__(self, frontend: Frontend) -> None:
+        self.frontend = frontend
+        self._rest = np.zeros(0, np.float32)
+
+    def feed(self, samples: NDArray[np.float32]) -> Rows:
+        """Take in the next samples (S,); return the rows they complete, not normalized."""
+        window, hop = self.frontend.window, self.frontend.hop
+        rest = np.concatenate([self._rest, samples]) if len(self._rest) else samples
+        count = max(0, (len(rest) - window) // hop + 1)
+        self._rest = rest[count * hop :].copy()
+        return self.frontend.extract(rest[: (count - 1) * hop + window] if count else rest[:0])
 
 
 def build_frontend(extractor: Any) -> Frontend:  # noqa: ANN401  feature extractors share no useful base

@@ -36,6 +36,9 @@ class ModelOptions:
 
     checkpoint: str | None = None
     """Folder or hub name of a pretrained encoder; without it a DeepSpeech2 trains from nothing."""
+    variant: str | None = None
+    """A published shape of DeepSpeech2, by its name in `models.deepspeech2_variants`, e.g.
+    `mlperf-listing`; `settings` change it further."""
     from_config: bool = False
     """Random weights in the checkpoint's architecture: tests, ablations. Needs no download for
     the checkpoints in `models.encoders.SHAPES`, and two small files for others."""
@@ -67,6 +70,11 @@ class ModelOptions:
             )
         if self.checkpoint is None:
             self._refuse_what_needs_an_encoder()
+        elif self.variant is not None:
+            raise ConfigError(
+                "`model.variant` and `model.checkpoint` are both given",
+                hint="variants are of DeepSpeech2, which trains from nothing; choose one",
+            )
 
     def _refuse_what_needs_an_encoder(self) -> None:
         given = {

@@ -2,8 +2,8 @@
 
 The features themselves are computed by `audio.features`; this class keeps their options in
 `preprocessor_config.json`, so that a bundle says how its model hears. One mean and one standard
-deviation over a whole utterance and all its features take out level and recording gain, and
-leave the shape of the spectrum.
+deviation over all features, and over a whole utterance or what came before, take out level and
+recording gain, and leave the shape of the spectrum.
 """
 
 from dataclasses import fields
@@ -30,7 +30,7 @@ class DeepSpeech2FeatureExtractor(SequenceFeatureExtractor):
         self.options = build_config(
             FeatureOptions, {name: value for name, value in settings.items() if name in known}
         )
-        self.normalized = bool(settings.pop("normalized", True))
+        settings.pop("normalized", None)  # of bundles from before `normalization`
         rest = {"feature_size", "sampling_rate", "padding_value"}
         super().__init__(
             feature_size=self.options.size,
@@ -52,6 +52,7 @@ class DeepSpeech2FeatureExtractor(SequenceFeatureExtractor):
 
     def frontend(self) -> Frontend:
         """Return the arithmetic without the file format."""
+        memory = self.options.memory_seconds * self.options.sample_rate / self.options.hop_samples
         return Frontend(
             sample_rate=self.options.sample_rate,
             input_name="input_features",
@@ -59,8 +60,9 @@ class DeepSpeech2FeatureExtractor(SequenceFeatureExtractor):
             window=self.options.window_samples,
             hop=self.options.hop_samples,
             edge=round(self.options.edge_ms * self.options.sample_rate / 1000),
-            normalized=self.normalized,
+            normalized=self.options.normalization == "utterance",
             over_features=True,
+            memory=memory if self.options.normalization == "running" else None,
         )
 
     def __call__(

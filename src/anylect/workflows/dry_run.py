@@ -72,6 +72,8 @@ class DryRunReport:
     normalizer: str
     weights: int
     learning: int
+    layers: Sequence[str]
+    """Of a DeepSpeech2; empty for pretrained encoders."""
     plan: BatchPlan
     cost: "Cost"
     device: str
@@ -92,6 +94,7 @@ class DryRunReport:
             f"labels   {self.tokens:,} tokens, blank and boundary included · normalizer "
             f"{self.normalizer}",
             f"model    {self.weights / 1e6:,.1f} M weights, {self.learning / 1e6:,.1f} M learn",
+            *(f"         {layer}" for layer in self.layers),
             f"batches  {plan.batches:,} an epoch, {plan.padding:.1%} padding, the largest "
             f"{plan.largest[0]} utterances of {plan.largest[1]:.1f} s ({seconds:.0f} s); "
             f"{plan.accumulation} an update",
@@ -113,6 +116,7 @@ def dry_run(config: TrainConfig) -> DryRunReport:
         TrainingError: When nothing can be learnt.
     """
     from anylect.models.build import build_model
+    from anylect.models.deepspeech2_variants import list_layers
     from anylect.training.estimates import count_weights, name_device
     from anylect.training.lessons import make_lessons
     from anylect.training.selection import within_limits
@@ -139,6 +143,7 @@ def dry_run(config: TrainConfig) -> DryRunReport:
         normalizer=normalizer.name,
         weights=weights,
         learning=learning,
+        layers=list_layers(model.module) if config.model.checkpoint is None else (),
         plan=plan,
         cost=cost,
         device=name_device(config.device),
