@@ -294,7 +294,8 @@ class Training:
             self._save()
 
     def _end_epoch(self) -> None:
-        """Begin the next epoch, after what is due at the end of one."""
+        """Go over to the next epoch, after what is due at the end of one."""
+        self.journal.write("epoch_end", epoch=self.standing.epoch, update=self.standing.update)
         self.standing.epoch += 1
         self.standing.batch = 0
         self._set_rates()
@@ -378,6 +379,7 @@ class Training:
         self.journal.write("checkpoint", update=self.standing.update, path=path.name)
 
     def _validate(self) -> None:
+        self.journal.write("validating", update=self.standing.update)
         figures = self.validate(self.model, self.team)
         wer, standing = float(figures["wer"]), self.standing
         is_best = standing.best_wer is None or wer <= standing.best_wer

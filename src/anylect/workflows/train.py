@@ -38,6 +38,7 @@ from anylect.training.options import (
     ScheduleOptions,
 )
 from anylect.training.tensorboard import TensorBoard
+from anylect.workflows.benchmark_options import BenchmarkOptions
 
 if TYPE_CHECKING:
     from anylect.models.checkpoints import CheckpointModel
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
     from anylect.training.team import Team
     from anylect.training.watch import Watch
 
-MAY_CHANGE = ("output", "device", "threads", "tensorboard", "push")
+MAY_CHANGE = ("output", "device", "threads", "tensorboard", "push", "benchmark")
 """Settings that a resumed run may have otherwise than it began: they decide no result."""
 
 
@@ -80,6 +81,7 @@ class TrainConfig:
     augmentation: AugmentationOptions = field(default_factory=AugmentationOptions)
     doctor: DoctorOptions = field(default_factory=DoctorOptions)
     push: PushOptions = field(default_factory=PushOptions)
+    benchmark: BenchmarkOptions = field(default_factory=BenchmarkOptions)
 
     def __post_init__(self) -> None:
         refuse_below(self, 0, "seed")
