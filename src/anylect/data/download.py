@@ -5,6 +5,7 @@ renamed to its place as a whole. So whatever has its final name is complete, and
 fetched or unpacked twice.
 """
 
+import gzip
 import hashlib
 import http.client
 import shutil
@@ -100,6 +101,7 @@ def _fetch(archive: Archive, partial: Path, progress: Progress) -> None:
     try:
         response = urllib.request.urlopen(request, timeout=_PATIENCE_SECONDS)
     except urllib.error.HTTPError as error:
+        error.close()
         if error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
             return  # all of it is there; the checksum decides
         raise
@@ -141,7 +143,7 @@ def _verify(archive: Archive, path: Path, *, hint: str) -> None:
 
 
 def unpack(archive: Path, folder: Path) -> None:
-    """Unpack a tar archive into an empty or new folder, which gets its name when all is there.
+    """Unpack a `.tar.gz` archive into a new folder, which gets its name when all is there.
 
     Only files and folders are taken. A member that would lie elsewhere, or that is a link or a
     device, is refused and nothing is left of the rest.
@@ -153,7 +155,7 @@ def unpack(archive: Path, folder: Path) -> None:
     shutil.rmtree(partial, ignore_errors=True)
     try:
         partial.mkdir(parents=True)
-        with tarfile.open(archive, "r|*") as members:
+        with gzip.open(archive) as stream, tarfile.open(fileobj=stream, mode="r|") as members:
             for member in members:
                 _take(members, member, partial)
         partial.replace(folder)
