@@ -274,7 +274,7 @@ def test_a_benchmark_killed_outright_is_resumed_and_states_its_downtime(
     tone_manifest: Path, tmp_path: Path
 ) -> None:
     recipe, output = tmp_path / "tones.toml", tmp_path / "run"
-    schedule = {"updates": None, "epochs": 30.0, "validate_each_epoch": True, "target_wer": 0.0}
+    schedule = {"updates": None, "epochs": 12.0, "validate_each_epoch": True, "target_wer": 0.0}
     save_config(config_of(tone_manifest, output, schedule=schedule), recipe)
     command = [sys.executable, "-m", "anylect", "benchmark", str(recipe)]
     running = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -293,7 +293,7 @@ def test_a_benchmark_killed_outright_is_resumed_and_states_its_downtime(
     assert done.returncode == 1, done.stderr  # nobody spells without a mistake so soon
     result = json.loads((output / "result.json").read_text(encoding="utf-8"))
     assert result["benchmark"] == "tones"
-    assert result["epochs"] == 30
+    assert result["epochs"] == 12
     clock = result["clock"]
     assert clock["restarts"] == 1
     assert 3.0 <= clock["downtime_seconds"] < clock["wall_seconds"]
@@ -303,4 +303,4 @@ def test_a_benchmark_killed_outright_is_resumed_and_states_its_downtime(
     ) / 1000 == pytest.approx(clock["wall_seconds"])
     assert [entry["value"] for entry in find(entries, "eval_start")][-1] == result["updates"]
     assert "1 restarts" in done.stdout
-    assert load_config(TrainConfig, output / "config.toml").schedule.epochs == 30.0
+    assert load_config(TrainConfig, output / "config.toml").schedule.epochs == 12.0
