@@ -3,7 +3,6 @@ from pathlib import Path
 
 import pytest
 
-from anylect.training import energy
 from anylect.training.energy import EnergyMeter
 
 FULL = 1_000_000
@@ -57,8 +56,8 @@ def test_packages_and_memory_are_counted_also_over_a_full_counter(powercap: Path
 
 def test_cards_are_counted_by_their_watts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter([100.0, 110.0, 112.0])
-    monkeypatch.setattr(energy.time, "monotonic", lambda: next(clock))
-    monkeypatch.setattr(energy.threading.Thread, "start", lambda _: None)
+    monkeypatch.setattr("anylect.training.energy.time.monotonic", lambda: next(clock))
+    monkeypatch.setattr("anylect.training.energy.threading.Thread.start", lambda _: None)
     meter = EnergyMeter(tmp_path / "none", command=smi(tmp_path, "300.5", "[N/A]", "40"))
     meter.start()
     assert meter.read() == pytest.approx({"card 0": 3005.0, "card 2": 400.0})

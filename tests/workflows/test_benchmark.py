@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -11,12 +12,11 @@ from typing import Any
 
 import pytest
 from tests.conftest import Run, tiny_config
-from tests.training.test_loop import KilledError
+from tests.training.test_loop import KilledError, kill_at
 
 from anylect.config import load_config, save_config
 from anylect.errors import ConfigError, TrainingError
 from anylect.progress import Progress, silent
-from anylect.training.journal import Event
 from anylect.workflows.benchmark import BenchmarkReport, benchmark, prepare_benchmark
 from anylect.workflows.benchmark_log import (
     BenchmarkLog,
@@ -103,20 +103,12 @@ def test_a_target_that_is_not_reached_is_told_by_the_exit_code(
         assert log_of(output)[-1]["value"] == status
 
 
-def killed_in(epoch: int) -> Any:
-    def listener(event: Event) -> None:
-        if event["event"] == "epoch_end" and event["epoch"] == epoch:
-            raise KilledError
-
-    return listener
-
-
 def test_the_clock_runs_on_while_a_run_is_down(
     tone_manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = config_of(tone_manifest, tmp_path / "run", target=IMPOSSIBLE)
     with pytest.raises(KilledError):
-        run_benchmark(config, listeners=[killed_in(1)])
+        run_benchmark(config, listeners=[kill_at(5)])
     before = log_of(config.output)
     assert before[-1]["key"] == "interrupted"
     assert not (config.output / "result.json").exists()
@@ -136,6 +128,10 @@ def test_the_clock_runs_on_while_a_run_is_down(
     (resumed,) = find(entries, "run_resume")
     assert resumed["value"] == 1
     assert resumed["metadata"]["last_sign_ms"] == before[-1]["time_ms"]
+    # Three updates an epoch: the fifth counts what was heard before the kill, too, and is left out.
+    first, second = (found["metadata"]["utterances"] for found in find(entries, "throughput"))
+    assert first == 24
+    assert 0 < second < 12
     assert f"({clock['running_seconds']:.1f} s running, " in report.lines()[1]
 
 
@@ -304,3 +300,21 @@ def test_a_benchmark_killed_outright_is_resumed_and_states_its_downtime(
     assert [entry["value"] for entry in find(entries, "eval_start")][-1] == result["updates"]
     assert "1 restarts" in done.stdout
     assert load_config(TrainConfig, output / "config.toml").schedule.epochs == 12.0
+
+
+@pytest.mark.slow
+def test_several_processes_keep_one_log(tone_manifest: Path, tmp_path: Path) -> None:
+    recipe = tmp_path / "tones.toml"
+    save_config(config_of(tone_manifest, tmp_path / "run"), recipe)
+    port = str(random.SystemRandom().randrange(20_000, 32_000))
+    launcher = ["torch.distributed.run", "--nproc_per_node", "2", "--master_port", port]
+    done = subprocess.run(
+        [sys.executable, "-m", *launcher, "-m", "anylect", "benchmark", recipe, "--device", "cpu"],
+        capture_output=True, text=True, check=False, env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("target WER") == 1
+    entries = log_of(tmp_path / "run")
+    assert [entry["key"] for entry in entries].count("run_stop") == 1
+    assert find(entries, "processes")[0]["value"] == 2
+    assert find(entries, "throughput")[0]["metadata"]["utterances"] == 24

@@ -1,4 +1,4 @@
-"""MLPerf's DeepSpeech2 on a tiny LibriSpeech of our own, and its two small twins to their target."""
+"""MLPerf's DeepSpeech2 on a tiny LibriSpeech of our own, and its two twins to their target."""
 
 import hashlib
 import json

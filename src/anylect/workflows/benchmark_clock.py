@@ -33,7 +33,8 @@ class Clock:
         self._heard = {"audio_seconds": 0.0, "utterances": 0}
         """In training, since the last validation."""
         self._training_ms = 0
-        self._mark_ms = 0
+        self._mark_ms: int | None = None
+        """From when on what is heard is counted."""
 
     def __call__(self, event: Event) -> None:
         """Take note of one event of the journal."""
@@ -42,7 +43,8 @@ class Clock:
             note(event, round(event["time"] * 1000))
 
     def _note_start(self, event: Event, now: int) -> None:
-        self._mark_ms = now
+        # The first line after a resumption counts what was heard before the kill, too.
+        self._mark_ms = None if event["update"] else now
         for key, name in (("weights", "parameters"), ("labels", "labels")):
             wanted = getattr(self.expected, key)
             if wanted not in (None, event[name]):
@@ -64,9 +66,10 @@ class Clock:
         self.log.write("epoch_stop", event["epoch"] + 1, time_ms=now, update=event["update"])
 
     def _note_update(self, event: Event, now: int) -> None:
-        self._heard["audio_seconds"] += event["audio_seconds"]
-        self._heard["utterances"] += event["utterances"]
-        self._training_ms += now - self._mark_ms
+        if self._mark_ms is not None:
+            self._heard["audio_seconds"] += event["audio_seconds"]
+            self._heard["utterances"] += event["utterances"]
+            self._training_ms += now - self._mark_ms
         self._mark_ms = now
 
     def _note_validating(self, event: Event, now: int) -> None:
