@@ -23,7 +23,7 @@ from anylect.progress import Progress, silent
 _BLOCK = 1 << 20
 _PATIENCE_SECONDS = 60.0
 """Without a byte, after which a connection counts as broken."""
-_PAUSES = (1.0, 5.0, 20.0, 60.0)
+_PAUSES = (1.0, 5.0, 20.0)
 """Seconds before each further try; a try that brought something begins the row anew."""
 
 
@@ -67,10 +67,10 @@ def download(archive: Archive, folder: Path, *, progress: Progress = silent) -> 
                 pauses = iter(_PAUSES)
             pause = None if _is_final(error) else next(pauses, None)
             if pause is None:
+                done = f", it goes on from {_size(partial) / 1e6:,.0f} MB" if before else ""
                 raise HubError(
                     f"{archive.url}: cannot be fetched ({error})",
-                    hint=f"try again: it goes on from {_size(partial) / 1e6:,.0f} MB; or put "
-                    f"{archive.name} into {folder} yourself",
+                    hint=f"try again{done}; or put {archive.name} into {folder} yourself",
                 ) from error
             time.sleep(pause)
     try:
