@@ -21,8 +21,10 @@ from anylect.data.manifest import read_manifest
 from anylect.data.published import LIBRISPEECH, Part
 from anylect.models.build import build_model
 from anylect.models.spectrogram_extractor import DeepSpeech2FeatureExtractor
+from anylect.progress import silent
 from anylect.text.vocabulary import build_vocabulary
 from anylect.training.journal import read_journal
+from anylect.workflows.benchmark import prepare_benchmark
 from anylect.workflows.benchmark_log import BenchmarkLog, find
 from anylect.workflows.dry_run import dry_run
 from anylect.workflows.train import TrainConfig
@@ -62,32 +64,39 @@ class Quiet(SimpleHTTPRequestHandler):
 @pytest.fixture
 def mirror(socket_enabled: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A mirror of a tiny LibriSpeech, sung, with its own checksums, as if they were published."""
-    folder, generator = tmp_path / "mirror", np.random.default_rng(0)
-    alphabet = "THE QUICK BROWN FOX'S JUMPS OVER A LAZY DOG"
-    parts = {}
-    for name, count in (("train-clean-100", 10), ("dev-clean", 2), ("dev-other", 1)):
-        chapter = folder / "LibriSpeech" / name / f"{19 + count}" / "198"
-        chapter.mkdir(parents=True)
-        lines = []
-        for number in range(count):
-            recording = chapter / f"{19 + count}-198-{number:04d}.flac"
-            samples = sing("".join(generator.choice(list("aeiou "), 60)), generator)
-            soundfile.write(recording, np.repeat(samples, 2), 16_000)
-            lines.append(f"{recording.stem} {alphabet}\n")
-        (chapter / f"{19 + count}-198.trans.txt").write_text("".join(lines))
-        with tarfile.open(folder / f"{name}.tar.gz", "w:gz") as archive:
-            archive.add(folder / "LibriSpeech" / name, f"LibriSpeech/{name}")
-        digest = hashlib.md5((folder / f"{name}.tar.gz").read_bytes()).hexdigest()
-        parts[name] = Part(digest, count)
+    folder = tmp_path / "mirror"
     for name in list(LIBRISPEECH):
         monkeypatch.delitem(LIBRISPEECH, name)
-    for name, part in parts.items():
-        monkeypatch.setitem(LIBRISPEECH, name, part)
+    for name, count in (("train-clean-100", 10), ("dev-clean", 2), ("dev-other", 1)):
+        tree = folder / "LibriSpeech" / name
+        sing_chapter(tree / f"{19 + count}" / "198", count)
+        monkeypatch.setitem(LIBRISPEECH, name, publish(folder, name, tree))
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))
     threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
     server.server_close()
+
+
+def sing_chapter(chapter: Path, count: int) -> None:
+    """Write a chapter whose transcripts have every letter, and the apostrophe."""
+    generator = np.random.default_rng(count)
+    chapter.mkdir(parents=True)
+    name = f"{chapter.parent.name}-{chapter.name}"
+    lines = []
+    for number in range(count):
+        samples = sing("".join(generator.choice(list("aeiou "), 60)), generator)
+        soundfile.write(chapter / f"{name}-{number:04d}.flac", np.repeat(samples, 2), 16_000)
+        lines.append(f"{name}-{number:04d} THE QUICK BROWN FOX'S JUMPS OVER A LAZY DOG\n")
+    (chapter / f"{name}.trans.txt").write_text("".join(lines))
+
+
+def publish(folder: Path, name: str, tree: Path) -> Part:
+    """Pack a tree as a part of LibriSpeech."""
+    with tarfile.open(folder / f"{name}.tar.gz", "w:gz", compresslevel=1) as archive:
+        archive.add(tree, f"LibriSpeech/{name}")
+    digest = hashlib.md5((folder / f"{name}.tar.gz").read_bytes()).hexdigest()
+    return Part(digest, sum(1 for _ in tree.rglob("*.flac")))
 
 
 def stand_in(tmp_path: Path, mirror: str, *overrides: str) -> list[str]:
@@ -141,6 +150,33 @@ def test_the_recipe_may_be_looked_at_and_trained_like_any_other(
     assert report.plan.largest[0] == 8
     assert report.plan.epochs == 10
     assert report.cost.moments == 4 * report.weights
+
+
+def test_real_recordings_arrive_whole(
+    mirror: str, shared_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sample = shared_data / "LibriSpeech_sample" / "test-mixed"
+    part = publish(tmp_path / "mirror", "dev-clean", sample)
+    monkeypatch.setitem(LIBRISPEECH, "dev-clean", part)
+    corpus = tmp_path / "data"
+    config = load_config(
+        TrainConfig,
+        MLPERF,
+        overrides=[
+            f"benchmark.source={corpus}",
+            f"benchmark.mirror={mirror}",
+            'benchmark.parts=["dev-clean"]',
+        ],
+        manifest=corpus / "manifest.jsonl",
+        output=tmp_path / "run",
+    )
+    prepare_benchmark(config, bar=lambda _: silent)
+    utterances = list(read_manifest(config.manifest))
+    assert len(utterances) == part.recordings == 102
+    assert {each.split for each in utterances} == {"dev"}
+    for utterance in utterances:
+        (original,) = sample.rglob(utterance.audio.name)
+        assert utterance.audio.read_bytes() == original.read_bytes()
 
 
 @pytest.mark.parametrize(("overrides", "features", "recurrent"), [([], 161, 672), (MFCC, 13, 416)])
