@@ -172,7 +172,7 @@ def test_real_recordings_arrive_whole(
     )
     prepare_benchmark(config, bar=lambda _: silent)
     utterances = list(read_manifest(config.manifest))
-    assert len(utterances) == part.recordings == 102
+    assert len(utterances) == part.recordings > 100
     assert {each.split for each in utterances} == {"dev"}
     for utterance in utterances:
         (original,) = sample.rglob(utterance.audio.name)
