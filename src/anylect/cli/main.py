@@ -17,6 +17,7 @@ COMMANDS = {
     "demo": "Speak, train, evaluate and transcribe a small language, without any download.",
     "prepare": "Turn a corpus into a manifest; list what cannot be used and why.",
     "train": "Fine-tune or train a recogniser.",
+    "benchmark": "Train from nothing to a target error rate, and time it.",
     "tune": "Find how much a recogniser shall trust a language model, and install it.",
     "evaluate": "Score a bundle on a manifest: WER and CER with intervals.",
     "eval": "Score by the contract of the Robust Speech Challenge, on any data set.",
