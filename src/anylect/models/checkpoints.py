@@ -143,9 +143,13 @@ class CheckpointModel:
 
     def count_frames(self, duration: float) -> int:
         """Count the frames the model makes of so many seconds."""
-        samples = int(duration * self.sample_rate)
-        rows = self.frontend.count_rows(samples)
-        return int(self.frame_lengths(torch.tensor([rows]))[0])
+        return self.count_frames_each([duration])[0]
+
+    def count_frames_each(self, durations: Sequence[float]) -> list[int]:
+        """Count the frames of many utterances at once, which is far quicker than one by one."""
+        rows = [self.frontend.count_rows(int(each * self.sample_rate)) for each in durations]
+        frames: list[int] = self.frame_lengths(torch.tensor(rows, dtype=torch.long)).tolist()
+        return frames
 
     def frame_lengths(self, lengths: Tensor) -> Tensor:
         """Count the frames made of so many rows: (B,) to (B,)."""

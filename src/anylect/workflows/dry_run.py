@@ -18,8 +18,7 @@ from anylect.workflows.train import (
     TrainConfig,
     choose_normalizer,
     nothing_to_learn,
-    read_learnt,
-    read_splits,
+    read_sides,
 )
 
 if TYPE_CHECKING:
@@ -119,7 +118,7 @@ def dry_run(config: TrainConfig) -> DryRunReport:
     from anylect.training.threads import use_threads
 
     use_threads(config.threads)
-    utterances, dev = read_learnt(config), read_splits(config, config.data.dev)
+    utterances, dev = read_sides(config)
     normalizer = choose_normalizer(config, utterances)
     vocabulary = build_vocabulary(normalizer(utterance.text) for utterance in utterances)
     options = replace(config.model, from_config=config.model.checkpoint is not None)
