@@ -289,8 +289,8 @@ def measure_speed(bench: Bench, *, runs: int, kept: Path | None) -> None:
     """Print how fast some updates of an epoch go."""
     lengths = np.quantile(bench.durations, [0.0, 0.25, 0.5, 0.75, 1.0])
     print(
-        f"{len(bench.durations):,} utterances, {sum(bench.durations) / 3600:.1f} h; lengths (least, "
-        f"quartiles, most): {', '.join(f'{length:.1f}' for length in lengths)} s; our batches "
+        f"{len(bench.durations):,} utterances, {sum(bench.durations) / 3600:.1f} h; lengths (least,"
+        f" quartiles, most): {', '.join(f'{length:.1f}' for length in lengths)} s; our batches "
         f"up to {bench.seconds:.0f} s, the Trainer's {BATCH} utterances; {ACCUMULATION} an update\n"
     )
     kinds = {
