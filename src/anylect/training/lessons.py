@@ -43,12 +43,8 @@ def make_lessons(
     made = [_spell(utterance, normalizer, model) for utterance in utterances]
     lessons = [each for each in made if isinstance(each, Lesson)]
     frames = model.count_frames_each([each.utterance.duration or 0.0 for each in lessons])
-    too_long = {
-        id(lesson): _too_long(lesson, count)
-        for lesson, count in zip(lessons, frames, strict=True)
-        if frames_needed(lesson.labels) > count
-    }
-    judged = [too_long.get(id(each), each) for each in made]
+    counts = iter(frames)
+    judged = [_judge(each, next(counts)) if isinstance(each, Lesson) else each for each in made]
     return (
         [each for each in judged if isinstance(each, Lesson)],
         [each for each in judged if isinstance(each, LeftOut)],
@@ -81,10 +77,14 @@ def _spell(
     return Lesson(utterance=utterance, labels=labels)
 
 
-def _too_long(lesson: Lesson, frames: int) -> LeftOut:
+def _judge(lesson: Lesson, frames: int) -> Lesson | LeftOut:
+    """Leave a lesson out that CTC cannot write in so many frames."""
+    needed = frames_needed(lesson.labels)
+    if needed <= frames:
+        return lesson
     return LeftOut(
         lesson.utterance,
         TOO_LONG,
-        f"{len(lesson.labels)} tokens need {frames_needed(lesson.labels)} frames, "
+        f"{len(lesson.labels)} tokens need {needed} frames, "
         f"{lesson.utterance.duration:.2f} s makes {frames}",
     )
