@@ -18,8 +18,7 @@ from anylect.workflows.train import (
     choose_normalizer,
     collect_labels,
     nothing_to_learn,
-    read_learnt,
-    read_splits,
+    read_sides,
 )
 
 if TYPE_CHECKING:
@@ -123,7 +122,7 @@ def dry_run(config: TrainConfig) -> DryRunReport:
     from anylect.training.threads import use_threads
 
     use_threads(config.threads)
-    utterances, dev = read_learnt(config), read_splits(config, config.data.dev)
+    utterances, dev = read_sides(config)
     normalizer = choose_normalizer(config, utterances)
     vocabulary = collect_labels(config, utterances, normalizer)
     options = replace(config.model, from_config=config.model.checkpoint is not None)

@@ -144,7 +144,7 @@ def train(
     check_sources(config.augmentation.waveform)
     team = join_team(config.device)
     _refuse_pushed_shards(config, team)
-    utterances, dev = read_learnt(config), read_splits(config, config.data.dev)
+    utterances, dev = read_sides(config)
     normalizer = choose_normalizer(config, utterances)
     vocabulary = collect_labels(config, utterances, normalizer)
     model = build_model(config.model, vocabulary, device=str(team.device), seed=config.seed)
@@ -275,27 +275,29 @@ def _history(journal: Path) -> dict[str, Any]:
     return summarize(read_journal(journal)) if journal.is_file() else {}
 
 
-def read_learnt(config: TrainConfig) -> list[Utterance]:
-    """Read what is to be learnt from, as many utterances as asked for.
+def read_sides(config: TrainConfig) -> tuple[list[Utterance], list[Utterance]]:
+    """Read what is to be learnt from, as many utterances as asked for, and what to validate on.
 
     Raises:
         ManifestError: When a split is missing or none of its recordings can be read.
     """
-    return read_splits(config, config.data.train)[: config.data.train_utterances]
+    splits: dict[str | None, list[Utterance]] = {
+        name: [] for name in (*config.data.train, *config.data.dev)
+    }
+    for utterance in read_manifest(config.manifest):
+        if utterance.split in splits:
+            splits[utterance.split].append(utterance)
+    for name, utterances in splits.items():
+        _check_split(config, name, utterances)
+    learnt, dev = (
+        [utterance for name in side for utterance in splits[name]]
+        for side in (config.data.train, config.data.dev)
+    )
+    return learnt[: config.data.train_utterances], dev
 
 
-def read_splits(config: TrainConfig, splits: Sequence[str]) -> list[Utterance]:
-    """Read splits one after the other.
-
-    Raises:
-        ManifestError: When a split is missing or none of its recordings can be read.
-    """
-    return [utterance for split in splits for utterance in _read_split(config, split)]
-
-
-def _read_split(config: TrainConfig, split: str) -> list[Utterance]:
-    """Read a split, of which at least one recording is where the manifest says."""
-    utterances = list(read_manifest(config.manifest, split=split))
+def _check_split(config: TrainConfig, split: str | None, utterances: Sequence[Utterance]) -> None:
+    """See to it that at least one recording of a split is where the manifest says."""
     if not utterances:
         raise ManifestError(
             f"{config.manifest}: no utterance has split `{split}`",
@@ -308,7 +310,7 @@ def _read_split(config: TrainConfig, split: str) -> list[Utterance]:
         except AudioError as error:
             flaw = flaw or error.message
         else:
-            return utterances
+            return
     raise ManifestError(
         f"{config.manifest}: none of the {len(utterances):,} recordings of split `{split}` can be "
         f"read, e.g. {flaw}",
