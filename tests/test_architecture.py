@@ -30,10 +30,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "decoding": FLOOR | {"text", "lm"},
     "training": FLOOR | {"text", "audio", "data", "evaluation", "models", "decoding"},
     "hub": FLOOR | {"text", "lm", "evaluation", "models", "decoding"},
+    # Rules, runs and ranks of a challenge: it reads cards and evidence and asks no model itself.
+    "challenge": FLOOR | {"text", "audio", "data", "evaluation", "hub"},
     "recognizer": FLOOR | {"text", "audio", "data", "models", "decoding", "hub"},
     "workflows": FLOOR
     | {"text", "audio", "data", "lm", "evaluation", "models", "decoding", "training", "hub"}
-    | {"recognizer"},
+    | {"challenge", "recognizer"},
     "cli": FLOOR | {"workflows", "recognizer"},
     "__init__": {"recognizer", "records", "errors"},
     "__main__": {"cli"},

@@ -6,6 +6,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from click import Context, Group
 from click.testing import CliRunner
 
 from anylect.cli.main import commands
@@ -36,13 +37,24 @@ def test_the_python_lines_of_the_readme_run(
     assert len(capsys.readouterr().out.splitlines()) >= 2
 
 
+def path_of(words: list[str]) -> list[str]:
+    """Return the words that name a command; those of groups have help of their own."""
+    path, command = [], commands.get_command(Context(commands), words[0])
+    for word, following in zip(words, [*words[1:], ""], strict=True):
+        path.append(word)
+        found = command.commands.get(following) if isinstance(command, Group) else None
+        if found is None:
+            break
+        command = found
+    return path
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
 def test_every_command_shown_exists_with_its_options(page: Path) -> None:
     for block in blocks(page, "sh"):
         for line in re.findall(r"^anylect (.*)$", block, re.MULTILINE):
             words = line.partition("#")[0].split()
-            # `lm` is a group: its commands have help of their own.
-            path = words[: 2 if words[0] == "lm" else 1]
+            path = path_of(words)
             help_text = CliRunner().invoke(commands, [*path, "--help"])
             assert help_text.exit_code == 0, f"{page.name}: anylect {line}"
             for option in (word for word in words if re.match("-{1,2}[a-z]", word)):

@@ -11,6 +11,7 @@ AnylectError
 ├── EmissionsError    repair what an acoustic model emitted, or what it is asked to spell
 ├── TrainingError     change data or options, then resume
 ├── BundleError       repair or replace a bundle or a checkpoint
+├── SubmissionError   change a submission to a challenge, or the limits it runs under
 └── HubError          change a repository's name, your rights or your network
 ```
 """
@@ -75,6 +76,10 @@ class TrainingError(AnylectError):
 
 class BundleError(AnylectError):
     """A bundle or checkpoint is incomplete or contradicts itself."""
+
+
+class SubmissionError(AnylectError):
+    """A submission to a challenge does not do what it must, or not within its limits."""
 
 
 class HubError(AnylectError):

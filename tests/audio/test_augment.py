@@ -264,3 +264,33 @@ def test_masks_that_cannot_be_are_refused(settings: dict[str, Any], message: str
     with pytest.raises(ConfigError, match=message) as caught:
         SpecAugmentOptions(**settings)
     assert (caught.value.hint or "").startswith("expected 0")
+
+
+def test_tempo_changes_how_long_it_lasts_and_not_how_high_it_is() -> None:
+    waveform = Waveform(tone(440, seconds=2.0), 16_000)
+    options = AugmentOptions(tempo=(0.85, 1.15))
+    lengths = set()
+    for seed in range(6):
+        spoken = augment_waveform(waveform, options, np.random.default_rng(seed)).samples
+        lengths.add(len(spoken))
+        assert 2.0 / 1.15 - 0.001 <= len(spoken) / 16_000 <= 2.0 / 0.85 + 0.001
+        spectrum = np.abs(np.fft.rfft(spoken * np.hanning(len(spoken))))
+        assert spectrum.argmax() * 16_000 / len(spoken) == pytest.approx(440, abs=5)
+    assert len(lengths) == 6
+
+
+def test_what_is_drawn_otherwise_stays_the_same_without_tempo() -> None:
+    waveform = Waveform(tone(440), 16_000)
+    gain = AugmentOptions(gain_db=(-6.0, 8.0))
+    both = replace(gain, tempo=(1.0, 1.0))
+    one, other = (
+        augment_waveform(waveform, options, np.random.default_rng(3)).samples
+        for options in (gain, both)
+    )
+    assert np.array_equal(one, other)
+
+
+@pytest.mark.parametrize("tempo", [(1.2, 0.8), (0.0, 1.0), (1.0, 3.0)])
+def test_a_tempo_nobody_speaks_at_is_refused(tempo: tuple[float, float]) -> None:
+    with pytest.raises(ConfigError, match="`tempo` is"):
+        AugmentOptions(tempo=tempo)

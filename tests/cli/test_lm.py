@@ -61,6 +61,9 @@ def test_build_learns_from_the_training_split_and_leaves_the_test_out(tmp_path: 
     assert "from 1 sentences" in out
     assert "left out: 1 excluded" in out
     assert "one" not in list(read_arpa(output).words)
+    # A manifest that is learnt from and excluded loses what its other splits say.
+    assert "from 1 sentences" in run("build", manifest, "-o", output, "--exclude", manifest)
+    assert "three" in list(read_arpa(output).words)
 
 
 def test_perplexity_reports_unknown_words_apart(text: Path, tmp_path: Path) -> None:

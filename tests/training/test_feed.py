@@ -16,6 +16,7 @@ from anylect.records import Utterance
 from anylect.training.feed import Batch, Feed
 from anylect.training.lessons import Lesson
 from anylect.training.options import AugmentationOptions, BatchOptions, JoiningOptions
+from anylect.training.passages import Passage
 
 PLAIN = AugmentationOptions()
 SAMPLES = Frontend(
@@ -189,3 +190,29 @@ def test_updates_are_counted_over_single_and_joined_epochs(lessons: list[Lesson]
     assert late.count_updates(1.0) == alone
     assert late.count_updates(5.0) == 2 * alone + 3 * joined
     assert feed(lessons, batches=batches, joining=JoiningOptions()).count_updates(3.0) == 3 * alone
+
+
+def longest(batches: list[list[Passage]], lessons: list[Lesson]) -> list[float]:
+    """Seconds of the longest utterance of each batch."""
+    durations = np.array([lesson.utterance.duration or 0.0 for lesson in lessons])
+    return [max(passage.duration(durations) for passage in batch) for batch in batches]
+
+
+@pytest.mark.parametrize("equal_lengths", [False, True])
+@pytest.mark.parametrize(
+    ("order", "sorted_epochs"),
+    [("shuffled", []), ("sorted-first", [0]), ("sorted", [0, 1, 2])],
+)
+def test_epochs_go_from_short_to_long_as_asked(
+    order: Any, sorted_epochs: list[int], lessons: list[Lesson], *, equal_lengths: bool
+) -> None:
+    batches = BatchOptions(seconds=3.0, max_utterances=2, order=order, workers=0)
+    stream = feed(lessons, batches=batches, joining=JoiningOptions(), equal_lengths=equal_lengths)
+    plans = [stream.plan(epoch) for epoch in range(3)]
+    for plan in plans:
+        positions = [index for batch in plan for passage in batch for index in passage.positions]
+        assert sorted(positions) == list(range(len(lessons)))
+    lengths = [longest(plan, lessons) for plan in plans]
+    assert [
+        epoch for epoch in range(3) if lengths[epoch] == sorted(lengths[epoch])
+    ] == sorted_epochs

@@ -1,5 +1,6 @@
 import itertools
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,10 @@ from anylect.models.spectrogram_extractor import DeepSpeech2FeatureExtractor
 from anylect.text.vocabulary import Vocabulary
 from anylect.training.feed import Batch
 from anylect.training.lessons import frames_needed
-from anylect.training.loss import batch_loss, needed_frames
+from anylect.training.loss import BatchLoss, batch_loss, needed_frames
+from anylect.training.options import OptimizerOptions
+from anylect.training.team import Team
+from anylect.training.updates import gather_update
 
 VOCABULARY = Vocabulary(("", "a", "b"))
 
@@ -147,3 +151,22 @@ def test_what_cannot_be_learnt_may_be_infinite(model: CheckpointModel) -> None:
     batch = batch_of([4], [[1, 1, 1, 2]])
     assert float(batch_loss(model, batch).nats.detach()) == 0.0
     assert math.isinf(float(batch_loss(model, batch, zero_infinity=False).nats.detach()))
+
+
+@pytest.mark.parametrize(
+    ("reduction", "expected"),
+    [("tokens", 12 / 8), ("utterances", 12 / 3), ("sum", 12 / 2)],
+)
+def test_an_update_divides_nats_by_what_was_asked(reduction: Any, expected: float) -> None:
+    batches = [batch_of([9, 9], [[1, 2], [1, 2, 1]]), batch_of([9], [[1, 2, 1]])]
+    update = gather_update(batches, Team(torch.device("cpu")))
+    nats = [torch.tensor(7.0), torch.tensor(5.0)]
+    parts = [
+        update.objective(
+            BatchLoss(nats=each, mean=each, tokens=1, infeasible=0, blanks=each, frames=each),
+            batch=index,
+            options=OptimizerOptions(loss_reduction=reduction),
+        )
+        for index, each in enumerate(nats)
+    ]
+    assert float(sum(parts)) == pytest.approx(expected)

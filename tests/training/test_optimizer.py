@@ -8,7 +8,12 @@ from hypothesis import strategies as st
 from torch import nn
 
 from anylect.errors import ConfigError
-from anylect.training.optimizer import build_optimizer, rate_factor
+from anylect.training.optimizer import (
+    build_optimizer,
+    build_schedule,
+    rate_factor,
+    scale_rates,
+)
 from anylect.training.options import OptimizerOptions
 
 
@@ -89,6 +94,43 @@ def test_the_rate_stays_between_nothing_and_the_peak(
     options = OptimizerOptions(warmup_share=share, schedule=schedule)
     factors = [rate_factor(update, options, updates=updates) for update in range(updates)]
     assert all(0 < factor <= 1 for factor in factors)
+
+
+def test_sgd_steps_as_nesterovs_rule_says() -> None:
+    options = OptimizerOptions(kind="sgd", learning_rate=0.1, momentum=0.9, weight_decay=0.0)
+    module = nn.Linear(1, 1, bias=False)
+    optimizer = build_optimizer(module, options)
+    place, velocity = module.weight.item(), 0.0
+    for gradient in (1.0, -0.5, 2.0):
+        module.weight.grad = torch.full((1, 1), gradient)
+        optimizer.step()
+        velocity = 0.9 * velocity + gradient
+        place -= 0.1 * (gradient + 0.9 * velocity)
+        assert module.weight.item() == pytest.approx(place)
+
+
+def test_an_annealed_rate_follows_the_epoch_alone() -> None:
+    options = OptimizerOptions(
+        learning_rate=0.5, schedule="annealed", annealing=2.0, warmup_updates=0
+    )
+    optimizer = build_optimizer(nn.Linear(1, 1), options)
+    epochs = iter((0, 0, 1, 1, 2))
+    now = [0]
+    schedule = build_schedule(optimizer, options, updates=5, epoch=lambda: now[0])
+    rates = []
+    for epoch in epochs:
+        now[0] = epoch
+        scale_rates(schedule, options, scale=0.1)
+        rates.append(optimizer.param_groups[1]["lr"])
+        optimizer.step()
+        schedule.step()
+    assert rates == pytest.approx([0.05, 0.05, 0.025, 0.025, 0.0125])
+
+
+@pytest.mark.parametrize("schedule", ["linear", "cosine"])
+def test_a_rate_stays_where_it_ended_in_updates_nobody_counted_on(schedule: Any) -> None:
+    options = OptimizerOptions(warmup_updates=0, schedule=schedule, final_fraction=0.1)
+    assert rate_factor(12, options, updates=10) == pytest.approx(0.1)
 
 
 @pytest.mark.parametrize("share", [-0.1, 1.1, float("nan")])

@@ -318,7 +318,7 @@ def loss_of(tokens: list[int], nats: list[float]) -> BatchLoss:
         max_size=4,
     ).filter(any),
     size=st.integers(2, 4),
-    reduction=st.sampled_from(["tokens", "mean", "sum"]),
+    reduction=st.sampled_from(["tokens", "utterances", "mean", "sum"]),
 )
 def test_the_average_over_processes_is_the_loss_of_one(
     batches: list[list[tuple[int, float]]], size: int, reduction: Any

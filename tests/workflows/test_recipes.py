@@ -149,8 +149,12 @@ def mark_slow(names: list[str]) -> list[Any]:
     ]
 
 
+FROM_NOTHING = {"digits", "mlperf-deepspeech2", "benchmark-digits", "benchmark-spoken"}
+"""Run elsewhere: in `test_real_speech.py` and `test_benchmark_recipes.py`."""
+
+
 def test_every_recipe_of_an_encoder_is_run_here() -> None:
-    assert {path.stem for path in RECIPES.glob("*.toml")} == {*CORPORA, "digits"}
+    assert {path.stem for path in RECIPES.glob("*.toml")} == {*CORPORA, *FROM_NOTHING}
 
 
 @pytest.mark.parametrize("name", mark_slow(list(CORPORA)))

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from anylect.audio.channels import (
     change_microphone,
     change_speed,
+    change_tempo,
     clip,
     lose_packets,
     telephone,
@@ -40,6 +41,8 @@ class AugmentOptions:
     speeds: tuple[float, ...] = (1.0,)
     """Drawn anew for every utterance; 0.9, 1.0, 1.1 are usual (Ko et al. 2015). Changes
     duration and pitch together, as a tape does."""
+    tempo: tuple[float, float] = (1.0, 1.0)
+    """Drawn evenly between these: how much faster is spoken, at the same pitch."""
     room_probability: float = 0.0
     """Of a room: same level as before, the direct sound where it was."""
     rooms_folder: Path | None = None
@@ -73,7 +76,8 @@ class AugmentOptions:
     packet_loss_percent: tuple[float, float] = (2.0, 20.0)
     """Of packets lost, drawn evenly between these."""
     gain_db: tuple[float, float] = (0.0, 0.0)
-    """Drawn evenly between these; without effect on models that normalize."""
+    """Drawn evenly between these; without effect on models that normalize, but for the `floor` of
+    their features."""
 
     def __post_init__(self) -> None:
         for speed in self.speeds:
@@ -111,6 +115,7 @@ _PROBABILITIES = (
     "packet_loss_probability",
 )
 _RANGES = {
+    "tempo": (0.5, 2.0),
     "far_field_m": (0.2, 7.0),
     "far_field_rt60_seconds": (0.1, 1.5),
     "noise_snr_db": (-50.0, 100.0),
@@ -183,7 +188,7 @@ def check_sources(options: AugmentOptions) -> None:
 def augment_waveform(
     waveform: Waveform, options: AugmentOptions, generator: np.random.Generator
 ) -> Waveform:
-    """Vary speed, room, noise, line and gain of a waveform, as far as the options ask for it.
+    """Vary speed, tempo, room, noise, line and gain, as far as the options ask for it.
 
     Example:
         >>> waveform = Waveform(np.ones(16_000, np.float32), 16_000)
@@ -196,6 +201,8 @@ def augment_waveform(
     speed = options.speeds[generator.integers(len(options.speeds))]
     if speed != 1.0:
         waveform = change_speed(waveform, speed=speed)
+    if options.tempo != (1.0, 1.0):
+        waveform = change_tempo(waveform, tempo=generator.uniform(*options.tempo))
     for step in (_place, _record, _send):
         waveform = step(waveform, options, generator)
     gain_db = generator.uniform(*options.gain_db)

@@ -3,6 +3,7 @@
 Exit 0: done. 1: failed. 2: misused. Data goes to stdout, progress and messages to stderr.
 """
 
+import gc
 import io
 import os
 import sys
@@ -17,6 +18,7 @@ COMMANDS = {
     "demo": "Speak, train, evaluate and transcribe a small language, without any download.",
     "prepare": "Turn a corpus into a manifest; list what cannot be used and why.",
     "train": "Fine-tune or train a recogniser.",
+    "benchmark": "Train from nothing to a target error rate, and time it.",
     "tune": "Find how much a recogniser shall trust a language model, and install it.",
     "evaluate": "Score a bundle on a manifest: WER and CER with intervals.",
     "eval": "Score by the contract of the Robust Speech Challenge, on any data set.",
@@ -27,6 +29,7 @@ COMMANDS = {
     "pull": "Download a bundle from the Hub.",
     "robustness": "Score a bundle under noise, in rooms, over phones and codecs.",
     "report": "Show evaluations as one page: figures, curves, the worst utterances to listen to.",
+    "challenge": "Hold a challenge: check, run and rank submissions on hidden sets.",
     "transcribe": "Write down what recordings say.",
     "align": "Find when the words of a transcript were said.",
     "warm": "Compile the kernels now, so that no later command waits for it.",
@@ -80,6 +83,9 @@ def commands(context: click.Context, *, debug: bool) -> None:
 def main() -> None:
     """Run the command line; turn errors into a message, a hint and an exit code."""
     debug = "--debug" in sys.argv[1:2]
+    # Libraries and manifests are millions of objects that stay: by default Python would look for
+    # cycles among them every 700 new ones, a quarter of the time until a training begins.
+    gc.set_threshold(50_000, 20, 20)
     try:
         commands.main(prog_name="anylect", standalone_mode=True)
     except AnylectError as error:

@@ -11,9 +11,12 @@ Bootstrap"). Measured on simulated speakers whose WERs scatter as Beta(2, 8), 95
 either kind hold the truth: of 5 speakers 86 % (plain: 77 %), of 12 92 % (89 %), of 20 93 % (91 %).
 
 Two systems are compared on the same resampled sets, so that what is hard for both cancels out.
+
+A mean over several test sets, each with the same weight, draws from each set by itself.
 """
 
 import math
+from collections.abc import Sequence
 from statistics import NormalDist
 from typing import NamedTuple
 
@@ -131,15 +134,47 @@ def paired_difference(
         >>> f"{found.difference:.3f} {found.p:.3f} {found.smallest:.3f}"
         '-0.056 0.035 0.067'
     """
-    blocks, total = len(errors), int(lengths.sum())
-    if blocks < 2 or not total:
+    return paired_mean_difference(
+        [(errors, lengths)], replicates=replicates, seed=seed, confidence=confidence, power=power
+    )
+
+
+def paired_mean_difference(
+    sets: Sequence[tuple[NDArray[np.integer], NDArray[np.integer]]],
+    *,
+    replicates: int = 1000,
+    seed: int = 0,
+    confidence: float = 0.95,
+    power: float = 0.8,
+) -> PairedDifference | None:
+    """Compare two systems by the mean of their rates on several sets, each with the same weight.
+
+    As `paired_difference`, whose arguments these are, set by set: variances add up, and degrees
+    of freedom are those of Satterthwaite (1946).
+
+    Returns:
+        None where a set has one block, or no reference token.
+
+    Example:
+        >>> sets = [(np.array([[9, 5], [12, 8], [7, 6], [10, 5]]), np.array([50, 60, 40, 50])),
+        ...         (np.array([[3, 1], [4, 3], [2, 2], [5, 3]]), np.array([20, 20, 20, 20]))]
+        >>> found = paired_mean_difference(sets)
+        >>> f"{found.difference:.4f}", (-14 / 200 - 5 / 80) / 2
+        ('-0.0663', -0.06625)
+    """
+    if not sets or any(len(errors) < 2 or not lengths.sum() for errors, lengths in sets):
         return None
-    gained = errors[:, 1].astype(np.int64) - errors[:, 0]
-    sign = -1 if gained.sum() < 0 else 1  # swapping the systems must draw the same sets
-    gained *= sign
-    sums = np.column_stack([gained, lengths, gained**2, gained * lengths, lengths.astype(int) ** 2])
+    gained = [errors[:, 1].astype(np.int64) - errors[:, 0] for errors, _ in sets]
+    parts = list(zip(gained, (lengths for _, lengths in sets), strict=True))
+    # Swapping the systems must draw the same sets.
+    sign = -1 if sum(each.sum() / lengths.sum() for each, lengths in parts) < 0 else 1
+    sums = [_sums(sign * each, lengths) for each, lengths in parts]
+    whole = [_ratio(each.sum(axis=0)[None], len(each)) for each in sums]
+    ratio = sum(float(each[0]) for each, _ in whole) / len(sets)
+    error = math.sqrt(sum(float(each[0]) ** 2 for _, each in whole)) / len(sets)
     farther = _studentised(sums, replicates=replicates, seed=seed)
-    ratio, error = (float(each[0]) for each in _ratio(sums.sum(axis=0)[None], blocks))
+    freedom = _freedom([float(each[0]) ** 2 for _, each in whole], [len(each) for each in sums])
+    blocks = int(freedom) + 1
     difference = sign * ratio
     student = abs(difference) / error if error else math.inf if difference else 0.0
     reach = _critical(farther, confidence, blocks) * error if error else 0.0
@@ -148,15 +183,82 @@ def paired_difference(
         Interval(difference - reach, difference + reach),
         _p_of(student, farther, blocks),
         error,
-        reach + student_quantile(power, blocks - 1) * error,
+        reach + student_quantile(power, freedom) * error,
     )
+
+
+def mean_interval(
+    sets: Sequence[tuple[NDArray[np.integer], NDArray[np.integer]]],
+    *,
+    replicates: int = 1000,
+    seed: int = 0,
+    confidence: float = 0.95,
+) -> Interval | None:
+    """Give the mean of several sets' pooled rates an interval, each set with the same weight.
+
+    Every set is resampled by itself. As `intervals` does for one set, percentiles are moved
+    outwards: deviations by sqrt(n / (n - 1)) of their set, tails by Student's t with the degrees
+    of freedom of Satterthwaite (1946).
+
+    Args:
+        sets: Errors and reference lengths of the blocks of each set, both (B,).
+        replicates: How many times the sets are drawn.
+        seed: Of the generator.
+        confidence: Between 0 and 1.
+
+    Returns:
+        None where a set has one block, or no reference token.
+
+    Example:
+        >>> one = (np.array([1, 2, 3, 2]), np.array([9, 10, 10, 8]))
+        >>> two = (np.array([4, 1, 2, 2]), np.array([20, 15, 20, 12]))
+        >>> low, high = mean_interval([one, two])
+        >>> f"{low:.3f} {(8 / 37 + 9 / 67) / 2:.3f} {high:.3f}"
+        '0.107 0.175 0.236'
+    """
+    if not sets or any(len(errors) < 2 or not lengths.sum() for errors, lengths in sets):
+        return None
+    if len(sets) == 1:
+        errors, lengths = (each[:, None] for each in sets[0])
+        return intervals(errors, lengths, replicates=replicates, seed=seed, confidence=confidence)[
+            0
+        ]
+    mean, away = 0.0, np.zeros(replicates)
+    for number, (errors, lengths) in enumerate(sets):
+        drawn = _resample(
+            np.column_stack([errors, lengths]), replicates=replicates, seed=seed + number
+        )
+        rate, blocks = float(errors.sum() / lengths.sum()), len(errors)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            away += math.sqrt(blocks / (blocks - 1)) * (drawn[:, 0] / drawn[:, 1] - rate)
+        mean += rate
+    mean, away = mean / len(sets), away[np.isfinite(away)] / len(sets)
+    variances = [ratio_error(errors, lengths) ** 2 for errors, lengths in sets]
+    freedom = _freedom(variances, [len(errors) for errors, _ in sets])
+    tail = _NORMAL.cdf(-student_quantile((1 + confidence) / 2, freedom))
+    low, high = np.quantile(mean + away, (tail, 1 - tail))
+    return Interval(max(0.0, float(low)), float(high))
+
+
+def _freedom(variances: Sequence[float], blocks: Sequence[int]) -> float:
+    """Find the degrees of freedom of a sum of variances (Satterthwaite 1946)."""
+    total = sum(variances)
+    if len(blocks) == 1 or not total:
+        return float(sum(blocks) - len(blocks))
+    parts = zip(variances, blocks, strict=True)
+    return total**2 / sum(each**2 / (count - 1) for each, count in parts)
 
 
 def ratio_error(errors: NDArray[np.integer], lengths: NDArray[np.integer]) -> float:
     """Find the standard error of a pooled rate from its blocks, two or more (B,)."""
-    y, x = errors.astype(np.int64), lengths.astype(np.int64)
-    sums = np.array([[y.sum(), x.sum(), (y**2).sum(), (x * y).sum(), (x**2).sum()]])
-    return float(_ratio(sums, len(y))[1][0])
+    sums = _sums(errors.astype(np.int64), lengths)
+    return float(_ratio(sums.sum(axis=0)[None], len(sums))[1][0])
+
+
+def _sums(y: NDArray[np.int64], lengths: NDArray[np.integer]) -> NDArray[np.int64]:
+    """Lay out what `_ratio` needs of every block: (B, 5)."""
+    x = lengths.astype(np.int64)
+    return np.column_stack([y, x, y**2, y * x, x**2])
 
 
 def _ratio(
@@ -170,15 +272,24 @@ def _ratio(
     return ratio, np.sqrt(blocks / (blocks - 1) * scatter) / x
 
 
-def _studentised(sums: NDArray[np.integer], *, replicates: int, seed: int) -> NDArray[np.float64]:
-    """Find how many of its standard errors each resampled set lies from the whole one: (R,)."""
-    whole, whole_error = _ratio(sums.sum(axis=0)[None], len(sums))
-    resampled = _resample(sums, replicates=replicates, seed=seed)
-    ratio, error = _ratio(resampled[resampled[:, 1] > 0], len(sums))
-    # A set whose blocks all agree knows no error of its own: it is lent that of the whole.
-    error[error == 0] = whole_error[0] or 1.0
-    away: NDArray[np.float64] = np.abs(ratio - whole[0]) / error
-    return away
+def _studentised(
+    sums: Sequence[NDArray[np.integer]], *, replicates: int, seed: int
+) -> NDArray[np.float64]:
+    """Find how many of its standard errors each resampled mean lies from the whole one: (R,)."""
+    away, variance = np.zeros(replicates), np.zeros(replicates)
+    for number, each in enumerate(sums):
+        whole, whole_error = _ratio(each.sum(axis=0)[None], len(each))
+        resampled = _resample(each, replicates=replicates, seed=seed + number)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratio, error = _ratio(resampled, len(each))
+        # A set whose blocks all agree knows no error of its own: it is lent that of the whole.
+        error[error == 0] = whole_error[0] or (1.0 if len(sums) == 1 else 0.0)
+        away, variance = away + (ratio - whole[0]), variance + error**2
+    known = np.isfinite(away) & np.isfinite(variance)
+    error = np.sqrt(variance[known])
+    error[error == 0] = 1.0
+    farther: NDArray[np.float64] = np.abs(away[known]) / error
+    return farther
 
 
 def _critical(farther: NDArray[np.float64], confidence: float, blocks: int) -> float:

@@ -54,15 +54,19 @@ class StoredEvaluation:
             tokens=str(self.facts.get("tokens", "words")),
         )
 
-    def report(self, *, replicates: int = 1000, seed: int = 0) -> Report:
+    def scoreboard(self) -> Scoreboard:
         """Pool the utterances anew."""
         board = Scoreboard()
         for each in self.scored:
             board.append(each)
         for _ in self.unreadable:
             board.skip("unreadable")
+        return board
+
+    def report(self, *, replicates: int = 1000, seed: int = 0) -> Report:
+        """Make the numbers anew."""
         return report(
-            board,
+            self.scoreboard(),
             signature=self.signature,
             language=self.language,
             processing_seconds=self.facts.get("processing_seconds"),

@@ -65,7 +65,7 @@ def evaluation_page(
     parts: PageParts,
 ) -> str:
     """Lay out one evaluation."""
-    return _render(
+    return render(
         "evaluation.html",
         title=parts.title,
         kind="Evaluation",
@@ -95,7 +95,7 @@ def comparison_page(
     """Lay out a comparison: figures, who gains, and the utterances that changed most."""
     rows = [_difference(each) for each in comparison.differences]
     ends = [abs(end) for row in rows for end in (row.interval or ())]
-    return _render(
+    return render(
         "comparison.html",
         title=title,
         kind="Comparison",
@@ -135,13 +135,13 @@ def overview_page(reports: Sequence[tuple[str, Report]], *, title: str, macro: M
         )
         for name, report in reports
     ]
-    return _render(
+    return render(
         "overview.html",
         title=title,
         kind="Evaluations",
         language="und",
         rows=rows,
-        scale=_from_zero(rows),
+        scale=scale_from_zero(rows),
         macro=macro,
         notes=[
             *(f"{name}: {report.line}" for name, report in reports),
@@ -154,7 +154,8 @@ def overview_page(reports: Sequence[tuple[str, Report]], *, title: str, macro: M
     )
 
 
-def _render(template: str, **values: Any) -> str:  # noqa: ANN401  whatever a template shows
+def render(template: str, **values: Any) -> str:  # noqa: ANN401  whatever a template shows
+    """Fill in one of the templates in `pages/`."""
     from anylect import __version__
 
     return (
@@ -209,11 +210,11 @@ def _report_view(report: Report) -> SimpleNamespace:
         line=report.line,
         leading=report.leading,
         measures=report.measures,
-        scale=_from_zero(report.measures),
+        scale=scale_from_zero(report.measures),
     )
 
 
-def _from_zero(rows: Iterable[Any]) -> Scale:
+def scale_from_zero(rows: Iterable[Any]) -> Scale:
     """Find a scale that holds all rates and intervals, to the next round percentage."""
     highest = 0.0
     for row in rows:
@@ -246,7 +247,7 @@ def _table(kind: str, groups: Sequence[Group], breakdown: Breakdown) -> SimpleNa
         unit="characters" if breakdown.spaceless else "words",
         rows=rows,
         more=len(groups) - len(rows),
-        scale=_from_zero(rows),
+        scale=scale_from_zero(rows),
     )
 
 

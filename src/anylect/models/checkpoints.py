@@ -32,7 +32,7 @@ from transformers import (
 from anylect.audio.windows import WindowOptions, cut_windows, fitting_windows
 from anylect.data.batches import pad
 from anylect.errors import BundleError, HubError
-from anylect.models import deepspeech2, encoders, spectrogram_extractor
+from anylect.models import convolutions, deepspeech2, encoders, spectrogram_extractor
 from anylect.models.acoustic import Blocks
 from anylect.models.adapters import merged_weights, save_adapter
 from anylect.models.frontend import Frontend, Rows, build_frontend
@@ -77,6 +77,7 @@ class CheckpointModel:
         self.device = torch.device("meta") if is_shape else choose_device(device)
         # Each architecture has methods of its own, so no type tells all we call.
         self.module: Any = nn.Module.to(module, self.device)
+        convolutions.quicken(self.module)
         self.extractor = extractor
         self.frontend: Frontend = build_frontend(extractor)
         self.vocabulary = vocabulary
@@ -142,9 +143,13 @@ class CheckpointModel:
 
     def count_frames(self, duration: float) -> int:
         """Count the frames the model makes of so many seconds."""
-        samples = int(duration * self.sample_rate)
-        rows = self.frontend.count_rows(samples)
-        return int(self.frame_lengths(torch.tensor([rows]))[0])
+        return self.count_frames_each([duration])[0]
+
+    def count_frames_each(self, durations: Sequence[float]) -> list[int]:
+        """Count the frames of many utterances at once, which is far quicker than one by one."""
+        rows = [self.frontend.count_rows(int(each * self.sample_rate)) for each in durations]
+        frames: list[int] = self.frame_lengths(torch.tensor(rows, dtype=torch.long)).tolist()
+        return frames
 
     def frame_lengths(self, lengths: Tensor) -> Tensor:
         """Count the frames made of so many rows: (B,) to (B,)."""
@@ -162,7 +167,8 @@ class CheckpointModel:
         if self.uses_mask:
             rows = torch.arange(padded.shape[1], device=padded.device)
             inputs["attention_mask"] = (rows < lengths.unsqueeze(1)).long()
-        logits: Tensor = (through or self.module)(**inputs).logits
+        with convolutions.without_padding(lengths):
+            logits: Tensor = (through or self.module)(**inputs).logits
         return logits
 
     def emit(self, waveform: Waveform) -> Emissions:

@@ -71,6 +71,8 @@ class Vocabulary:
         Raises:
             VocabularyError: For a character no token spells, unless there is an unknown token.
         """
+        if self._longest == 1 and self._ids.keys() >= set(text):
+            return [self._ids[character] for character in text]
         spelt: list[int] = []
         for piece, index in self.spell(text):
             if index is None:

@@ -19,8 +19,8 @@ from anylect.training.options import OptimizerOptions
 UTILISATION = {"cuda": 0.35, "cpu": 0.6}
 """Share of a device's matrix speed that training gets out of it; a third on others."""
 
-MOMENT_BYTES = {"adamw": 8, "adamw-8bit": 2}
-"""Of both moments of a weight."""
+MOMENT_BYTES = {"adamw": 8, "adamw-8bit": 2, "sgd": 4}
+"""Of both moments of a weight, or of its momentum."""
 
 HALF = 0.6
 """Bytes of activations under half precision against single: some layers stay in single."""

@@ -93,15 +93,26 @@ class Feed:
             for drawn in draw_passages(durations, self.joining, seed=self.seed, epoch=epoch)
             for feasible in ([drawn] if self._is_feasible(drawn, durations) else drawn.apart())
         ]
-        group = equal_length_batches if self.equal_lengths else bucketed_batches
+        batches = self._group([passage.duration(durations) for passage in passages], epoch)
+        return [[passages[index] for index in batch] for batch in batches]
+
+    def _group(self, lengths: Sequence[float], epoch: int) -> list[list[int]]:
+        order = self.batches.order
+        is_sorted = order == "sorted" or (order == "sorted-first" and epoch == 0)
+        group = (
+            partial(equal_length_batches, lengths)
+            if self.equal_lengths
+            else partial(bucketed_batches, lengths, shuffle=not is_sorted)
+        )
         batches = group(
-            [passage.duration(durations) for passage in passages],
             seconds=self.batches.seconds,
             max_utterances=self.batches.max_utterances,
             seed=self.seed,
             epoch=epoch,
         )
-        return [[passages[index] for index in batch] for batch in batches]
+        if is_sorted and self.equal_lengths:
+            batches.sort(key=lambda batch: lengths[batch[0]])
+        return batches
 
     def epoch(self, epoch: int, *, skip: int = 0) -> Iterator[Batch]:
         """Yield this process's share of the batches of an epoch in order, after the first `skip`.

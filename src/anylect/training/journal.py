@@ -21,14 +21,15 @@ class Journal:
     """Appends events to `journal.jsonl` and passes them on.
 
     Every event has `event` (its kind), `time` (seconds since 1970) and the figures of its kind:
-    `start`, `update`, `validation`, `checkpoint`, `skipped`, `doctor`, `restart`, `finish`.
+    `start`, `epoch`, `epoch_end`, `update`, `validating`, `validation`, `checkpoint`, `skipped`,
+    `doctor`, `restart`, `finish`.
     """
 
     def __init__(self, path: Path | None, listeners: Sequence[Listener] = ()) -> None:
         self.path = path
         self.listeners = listeners
         if path is not None and path.exists() and path.stat().st_size:
-            _end_last_line(path)
+            end_last_line(path)
 
     def write(self, kind: str, **figures: Any) -> None:  # noqa: ANN401  JSON values
         """Record one event.
@@ -63,7 +64,7 @@ def read_journal(path: Path) -> list[Event]:
     return events
 
 
-def _end_last_line(path: Path) -> None:
+def end_last_line(path: Path) -> None:
     """End a line that a killed run cut short, so that what comes next has its own."""
     with path.open("rb+") as stream:
         stream.seek(-1, os.SEEK_END)

@@ -40,15 +40,15 @@ def make_lessons(
     utterances: Iterable[Utterance], normalizer: Normalizer, model: CheckpointModel
 ) -> tuple[list[Lesson], list[LeftOut]]:
     """Label every utterance that can be taught; say why for every other."""
-    lessons: list[Lesson] = []
-    left_out: list[LeftOut] = []
-    for utterance in utterances:
-        made = _make_lesson(utterance, normalizer, model)
-        if isinstance(made, Lesson):
-            lessons.append(made)
-        else:
-            left_out.append(made)
-    return lessons, left_out
+    made = [_spell(utterance, normalizer, model) for utterance in utterances]
+    lessons = [each for each in made if isinstance(each, Lesson)]
+    frames = model.count_frames_each([each.utterance.duration or 0.0 for each in lessons])
+    counts = iter(frames)
+    judged = [_judge(each, next(counts)) if isinstance(each, Lesson) else each for each in made]
+    return (
+        [each for each in judged if isinstance(each, Lesson)],
+        [each for each in judged if isinstance(each, LeftOut)],
+    )
 
 
 def frames_needed(labels: Sequence[int]) -> int:
@@ -62,7 +62,7 @@ def frames_needed(labels: Sequence[int]) -> int:
     return len(labels) + repeats
 
 
-def _make_lesson(
+def _spell(
     utterance: Utterance, normalizer: Normalizer, model: CheckpointModel
 ) -> Lesson | LeftOut:
     labels = tuple(model.vocabulary.encode(normalizer(utterance.text)))
@@ -74,11 +74,17 @@ def _make_lesson(
         except AudioError as error:
             return LeftOut(utterance, "unreadable", error.message)
         utterance = replace(utterance, duration=known)
-    frames, needed = model.count_frames(utterance.duration or 0.0), frames_needed(labels)
-    if needed > frames:
-        return LeftOut(
-            utterance,
-            TOO_LONG,
-            f"{len(labels)} tokens need {needed} frames, {utterance.duration:.2f} s makes {frames}",
-        )
     return Lesson(utterance=utterance, labels=labels)
+
+
+def _judge(lesson: Lesson, frames: int) -> Lesson | LeftOut:
+    """Leave a lesson out that CTC cannot write in so many frames."""
+    needed = frames_needed(lesson.labels)
+    if needed <= frames:
+        return lesson
+    return LeftOut(
+        lesson.utterance,
+        TOO_LONG,
+        f"{len(lesson.labels)} tokens need {needed} frames, "
+        f"{lesson.utterance.duration:.2f} s makes {frames}",
+    )

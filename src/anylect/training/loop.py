@@ -22,14 +22,13 @@ from torch.nn.parallel import DistributedDataParallel
 
 from anylect.errors import ConfigError, TrainingError
 from anylect.models.checkpoints import CheckpointModel
-from anylect.training.doctor import Doctor
 from anylect.training.feed import Batch, Feed
-from anylect.training.journal import Journal
 from anylect.training.loss import batch_loss, idle_loss
 from anylect.training.memory import enough_memory
 from anylect.training.meter import Meter
 from anylect.training.optimizer import build_optimizer, build_schedule, count_warmup, scale_rates
 from anylect.training.options import OptimizerOptions, ScheduleOptions
+from anylect.training.pace import Pace
 from anylect.training.state import (
     Standing,
     Trained,
@@ -40,10 +39,10 @@ from anylect.training.state import (
     save_best,
     save_checkpoint,
     update_of,
-    write_whole,
 )
 from anylect.training.team import Team
 from anylect.training.updates import Update, clamped_masks, gather_update
+from anylect.training.watch import Watch
 
 Validate = Callable[[CheckpointModel, Team], dict[str, Any]]
 """Scores the dev split; its result has at least `wer`, and whatever the journal should keep."""
@@ -57,16 +56,6 @@ class Settings:
 
     optimizer: OptimizerOptions
     schedule: ScheduleOptions
-
-
-@dataclass(frozen=True)
-class Watch:
-    """Who is told what happens, and who says what it means."""
-
-    journal: Journal
-    doctor: Doctor
-    page: Path | None = None
-    """Where the doctor writes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,13 +98,17 @@ class Training:
                 hint="use `bf16`, or launch without FSDP",
             )
         self.updates = self.options.updates or feed.count_updates(self.options.epochs)
+        self.pace = Pace(self.options, self.updates)
         warmup = count_warmup(self.optimizer, updates=self.updates)
         self.doctor.begin(updates=self.updates, warmup=warmup)
         # Sharding replaces weights, so it comes before the optimizer that moves them.
         self.module = team.wrap(model.module)
         self.adam = build_optimizer(model.module, self.optimizer)
-        rates = build_schedule(self.adam, self.optimizer, updates=self.updates)
-        self.trained = Trained(model.module, self.adam, rates, Standing())
+        standing = Standing()
+        rates = build_schedule(
+            self.adam, self.optimizer, updates=self.updates, epoch=lambda: standing.epoch
+        )
+        self.trained = Trained(model.module, self.adam, rates, standing)
         is_half = self.options.precision == "fp16"
         self.scaler = torch.amp.GradScaler(team.device.type, enabled=is_half)
         self.meter = Meter(team.device)
@@ -136,6 +129,7 @@ class Training:
         Raises:
             TrainingError: When no recording of an epoch can be read.
         """
+        self.checkpoints = checkpoints
         if resume:
             self._resume(checkpoints)
         began = time.monotonic() - self.standing.seconds
@@ -147,10 +141,11 @@ class Training:
             parameters=sum(weight.numel() for weight in weights),
             trainable=sum(weight.numel() for weight in weights if weight.requires_grad),
             lessons=len(self.feed.lessons),
+            labels=len(self.model.vocabulary),
             processes=self.team.size,
         )
         if self.doctor.options.restarts and not self.standing.update:
-            self._save(checkpoints)  # to come back to
+            self._save()  # to come back to
         for update in self._updates():
             with enough_memory():
                 self._step(update)
@@ -158,10 +153,9 @@ class Training:
             self.model.longest_heard = self.standing.longest_heard
             self.standing.update += 1
             self.standing.seconds = time.monotonic() - began
-            self._look(checkpoints)
+            self._look()
         self.standing.seconds = time.monotonic() - began
-        self.checkpoints = checkpoints
-        self._write_page()
+        self.watch.write_page(self.standing)
         outcome = Outcome(
             updates=self.standing.update,
             best_update=self.standing.best_update,
@@ -194,11 +188,17 @@ class Training:
         self.doctor.restore(self.standing.doctor)
         if self.standing.scaler:
             self.scaler.load_state_dict(self.standing.scaler)
+        self._set_rates()
+
+    def _set_rates(self) -> None:
+        """Set the learning rate anew, after the epoch or the share of the peak has changed."""
         scale_rates(self.trained.schedule, self.optimizer, scale=self.standing.rate_scale)
 
     def _updates(self) -> Iterator[Update]:
         """Yield each remaining update that can be read, epoch after epoch."""
-        while self.standing.update < self.updates:
+        while not self.pace.is_over(self.standing):
+            if not self.standing.batch:
+                self.journal.write("epoch", epoch=self.standing.epoch, update=self.standing.update)
             batches = self.feed.epoch(self.standing.epoch, skip=self.standing.batch)
             has_heard = self.standing.batch > 0
             with contextlib.closing(batches):  # type: ignore[type-var]  # a generator
@@ -209,7 +209,7 @@ class Training:
                     if update.batches:
                         has_heard = True
                         yield update
-                    if self.standing.update >= self.updates:
+                    if self.pace.is_over(self.standing):
                         return
                     if self._went_back:
                         break
@@ -222,8 +222,7 @@ class Training:
                     f"e.g. {next(iter(self.unreadable.values()), 'an unknown one')}",
                     hint="`journal.jsonl` says why of each",
                 )
-            self.standing.epoch += 1
-            self.standing.batch = 0
+            self._end_epoch()
 
     def _next_batches(self, batches: Iterator[Batch]) -> list[Batch]:
         with enough_memory():
@@ -282,37 +281,35 @@ class Training:
         length = float(norm.full_tensor() if isinstance(norm, DTensor) else norm)
         return length if math.isfinite(length) else None
 
-    def _look(self, checkpoints: Path) -> None:
+    def _look(self) -> None:
         """Log, validate and save when it is time; go back when it must be."""
-        update, options = self.standing.update, self.options
-        last = update >= self.updates
-        if update % options.log_every == 0 or last:
-            rate = self.trained.schedule.get_last_lr()[0]
-            figures = self.meter.read(self.team)
-            self.journal.write("update", update=update, learning_rate=rate, **figures)
-            self._examine(figures)
+        if self.pace.wants_log(self.standing):
+            self._log()
         if self._is_to_go_back():
-            self._go_back(checkpoints)
+            self._go_back()
             return
-        if update % options.validate_every == 0 or last:
-            self._validate(checkpoints)
-        if update % options.save_every == 0 or last:
-            self._save(checkpoints)
+        if self.pace.wants_validation(self.standing):
+            self._validate()
+        if self.pace.wants_checkpoint(self.standing):
+            self._save()
 
-    def _examine(self, figures: dict[str, float]) -> None:
-        if self.doctor.examine(self.standing.update, figures):
-            self.journal.write(
-                "doctor",
-                update=self.standing.update,
-                is_alarm=self.doctor.is_alarmed,
-                **self.doctor.figures(),
-            )
-            self._write_page()
+    def _end_epoch(self) -> None:
+        """Go over to the next epoch, after what is due at the end of one."""
+        self.journal.write("epoch_end", epoch=self.standing.epoch, update=self.standing.update)
+        self.standing.epoch += 1
+        self.standing.batch = 0
+        self._set_rates()
+        if self.options.validate_each_epoch:
+            if self.meter.tally.updates:
+                self._log()
+            self._validate()
+            self._save()
 
-    def _write_page(self) -> None:
-        if self.watch.page is not None:
-            page = self.doctor.page(self.standing.update, restarts=self.standing.restarts)
-            write_whole(self.watch.page, page)
+    def _log(self) -> None:
+        rate = self.trained.schedule.get_last_lr()[0]
+        figures = self.meter.read(self.team)
+        self.journal.write("update", update=self.standing.update, learning_rate=rate, **figures)
+        self.watch.examine(self.standing, figures)
 
     def _is_to_go_back(self) -> bool:
         """Tell whether the rate is too high and the run may go back.
@@ -330,16 +327,16 @@ class Training:
             )
         return may and (self.doctor.gives_up or self.doctor.verdict == "learning rate too high")
 
-    def _go_back(self, checkpoints: Path) -> None:
+    def _go_back(self) -> None:
         """Continue from a checkpoint before the trouble, with a lower rate.
 
         Later checkpoints go first, newest first: killed at any moment, the run comes to the same
         point again and decides the same.
         """
         update, sound = self.standing.update, self.doctor.memory.sound_update
-        every = list_checkpoints(checkpoints)
+        every = list_checkpoints(self.checkpoints)
         target = [path for path in every if update_of(path) <= sound][-1]
-        self.team.agree(target.name, what=f"{checkpoints}: checkpoint to go back to")
+        self.team.agree(target.name, what=f"{self.checkpoints}: checkpoint to go back to")
         before, reason = self.standing, self.doctor.verdict
         kept = {
             "best_wer": before.best_wer,
@@ -354,8 +351,8 @@ class Training:
         self._load(target)
         self.doctor.look_afresh()
         vars(self.standing).update(kept)
-        scale_rates(self.trained.schedule, self.optimizer, scale=self.standing.rate_scale)
-        self._save(checkpoints)
+        self._set_rates()
+        self._save()
         self._went_back = True
         self.journal.write(
             "restart",
@@ -365,15 +362,15 @@ class Training:
             learning_rate=self.trained.schedule.get_last_lr()[0],
             rate_scale=self.standing.rate_scale,
         )
-        self._write_page()
+        self.watch.write_page(self.standing)
 
-    def _save(self, checkpoints: Path) -> None:
+    def _save(self) -> None:
         self.standing.meter = self.meter.state(self.team)
         self.standing.scaler = self.scaler.state_dict()
         self.standing.doctor = self.doctor.state()
         can_go_back = self.standing.restarts < self.doctor.options.restarts
         path = save_checkpoint(
-            checkpoints,
+            self.checkpoints,
             self.trained,
             keep=self.options.keep_checkpoints,
             team=self.team,
@@ -381,15 +378,16 @@ class Training:
         )
         self.journal.write("checkpoint", update=self.standing.update, path=path.name)
 
-    def _validate(self, checkpoints: Path) -> None:
+    def _validate(self) -> None:
+        self.journal.write("validating", update=self.standing.update)
         figures = self.validate(self.model, self.team)
         wer, standing = float(figures["wer"]), self.standing
         is_best = standing.best_wer is None or wer <= standing.best_wer
         if is_best or self.options.ship == "last":
             standing.best_wer, standing.best_update = wer, standing.update
-            save_best(checkpoints, self.trained.module, team=self.team)
+            save_best(self.checkpoints, self.trained.module, team=self.team)
         self.doctor.note_validation(standing.update, wer)
         self.journal.write(
             "validation", update=standing.update, best_wer=standing.best_wer, **figures
         )
-        self._write_page()
+        self.watch.write_page(self.standing)

@@ -94,6 +94,7 @@ class Meter:
             "utterances": int(tally.utterances),
             "non_finite": tally.non_finite,
             "updates": tally.updates,
+            "audio_seconds": tally.seconds,
             "audio_seconds_per_second": tally.seconds / elapsed,
         }
         self.tally = Tally()

@@ -1,11 +1,12 @@
 """Parameter groups and schedules."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import nn
-from torch.optim import AdamW, Optimizer
+from torch.optim import SGD, AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
 from anylect.errors import ConfigError
@@ -13,7 +14,7 @@ from anylect.training.options import OptimizerOptions
 
 
 def build_optimizer(module: nn.Module, options: OptimizerOptions) -> Optimizer:
-    """Build AdamW over what learns; biases and normalization weights do not decay.
+    """Build AdamW or SGD over what learns; biases and normalization weights do not decay.
 
     Raises:
         ConfigError: When nothing learns, or 8-bit moments cannot be had.
@@ -30,6 +31,13 @@ def build_optimizer(module: nn.Module, options: OptimizerOptions) -> Optimizer:
         },
         {"params": [weight for weight in learning if weight.ndim <= 1], "weight_decay": 0.0},
     ]
+    if options.kind == "sgd":
+        return SGD(
+            groups,
+            lr=options.learning_rate,
+            momentum=options.momentum,
+            nesterov=options.nesterov,
+        )
     moving: dict[str, Any] = {
         "lr": options.learning_rate,
         "betas": options.betas,
@@ -64,12 +72,27 @@ def _has_8bit(device: torch.device) -> bool:
     return device.type == "cuda"
 
 
-def build_schedule(optimizer: Optimizer, options: OptimizerOptions, *, updates: int) -> LambdaLR:
-    """Build the learning rate's course over `updates` updates."""
-    return LambdaLR(optimizer, lambda update: rate_factor(update, options, updates=updates))
+def build_schedule(
+    optimizer: Optimizer,
+    options: OptimizerOptions,
+    *,
+    updates: int,
+    epoch: Callable[[], int] = lambda: 0,
+) -> LambdaLR:
+    """Build the learning rate's course over `updates` updates.
+
+    Args:
+        optimizer: Whose rates are set.
+        options: What course they take.
+        updates: How many there are.
+        epoch: Tells how many epochs are over; when that changes, `scale_rates` is due.
+    """
+    return LambdaLR(
+        optimizer, lambda update: rate_factor(update, options, updates=updates, epoch=epoch())
+    )
 
 
-def rate_factor(update: int, options: OptimizerOptions, *, updates: int) -> float:
+def rate_factor(update: int, options: OptimizerOptions, *, updates: int, epoch: int = 0) -> float:
     """Share of the peak learning rate that update number `update` (from 0) takes.
 
     Example:
@@ -80,9 +103,12 @@ def rate_factor(update: int, options: OptimizerOptions, *, updates: int) -> floa
     warmup = count_warmup(options, updates=updates)
     if update < warmup:
         return (update + 1) / warmup
-    done = (update - warmup) / max(updates - warmup, 1)
     if options.schedule == "constant":
         return 1.0
+    if options.schedule == "annealed":
+        return options.annealing**-epoch
+    # Whole epochs may take a few updates more than their first lets one expect.
+    done = min((update - warmup) / max(updates - warmup, 1), 1.0)
     remaining = 1.0 - done if options.schedule == "linear" else 0.5 + 0.5 * math.cos(math.pi * done)
     return options.final_fraction + (1.0 - options.final_fraction) * remaining
 
@@ -96,8 +122,6 @@ def count_warmup(options: OptimizerOptions, *, updates: int) -> int:
 
 def scale_rates(schedule: LRScheduler, options: OptimizerOptions, *, scale: float) -> None:
     """Let a schedule run at a share of the peak, from now on."""
-    if scale == 1.0:
-        return
     schedule.base_lrs = [options.learning_rate * scale for _ in schedule.base_lrs]
     assert isinstance(schedule, LambdaLR)  # narrows for the type checker
     rates = [

@@ -22,6 +22,9 @@ class DataOptions:
     """Seconds; only utterances that last less are learnt from; None sets no limit."""
     train_utterances: int | None = None
     """Learn from the first so many only; all by default."""
+    unknown_token: bool = True
+    """Keep a token for characters that no training transcript has; some published systems have
+    none, and as many labels as there are."""
 
     def __post_init__(self) -> None:
         refuse_below(self, 0, "min_duration")
@@ -48,6 +51,9 @@ class BatchOptions:
     the longest utterance it alone decides: the "batch size" of other tools."""
     accumulation: int = 1
     """Batches whose gradients make one update."""
+    order: Literal["shuffled", "sorted-first", "sorted"] = "shuffled"
+    """Of the batches. `sorted-first`: from short to long in the first epoch, shuffled from then on
+    (Amodei et al. 2016, sec. 3.2); `sorted`: from short to long in every epoch."""
     workers: int = 2
     """Threads that read, augment and extract features; 0 does it in the training thread."""
 
@@ -90,7 +96,7 @@ class JoiningOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class OptimizerOptions:
-    """How weights move: AdamW (Loshchilov & Hutter 2019), warm-up, decay."""
+    """How weights move: AdamW (Loshchilov & Hutter 2019) or SGD, warm-up, decay."""
 
     learning_rate: float = 3e-4
     """Peak, reached after warm-up."""
@@ -98,12 +104,20 @@ class OptimizerOptions:
     """Linear ramp from zero to the peak."""
     warmup_share: float | None = None
     """The ramp as a share of all updates; overrides `warmup_updates`."""
-    schedule: Literal["linear", "cosine", "constant"] = "linear"
-    """From the peak to `final_fraction` of it at the last update."""
+    schedule: Literal["linear", "cosine", "constant", "annealed"] = "linear"
+    """From the peak to `final_fraction` of it at the last update; `annealed` divides it by
+    `annealing` after every epoch instead, wherever that ends."""
+    annealing: float = 1.1
+    """What `annealed` divides by; 1.1 is that of deepspeech.pytorch and MLPerf's reference."""
     final_fraction: float = 0.0
     """Where the schedule ends, as a share of the peak."""
-    kind: Literal["adamw", "adamw-8bit"] = "adamw"
-    """`adamw-8bit` keeps its moments in a byte each: needs a CUDA card and `anylect[8bit]`."""
+    kind: Literal["adamw", "adamw-8bit", "sgd"] = "adamw"
+    """`adamw-8bit` keeps its moments in a byte each: needs a CUDA card and `anylect[8bit]`. `sgd`
+    takes `momentum` and `nesterov` and no `betas`, and wants another `learning_rate`."""
+    momentum: float = 0.9
+    """Of `sgd`: which share of the step before is taken again."""
+    nesterov: bool = True
+    """Of `sgd`: look ahead along the momentum (Sutskever et al. 2013, sec. 2)."""
     betas: tuple[float, float] = (0.9, 0.98)
     """Decay of the running mean and of the running square of gradients."""
     epsilon: float = 1e-8
@@ -112,18 +126,25 @@ class OptimizerOptions:
     """Of matrices; biases and normalization weights have none."""
     clip_norm: float = 5.0
     """Gradients longer than this are shortened to it; `inf` shortens none."""
-    loss_reduction: Literal["tokens", "mean", "sum"] = "tokens"
-    """What an update descends. `tokens`: nats per token, pooled over all batches of the update.
+    loss_reduction: Literal["tokens", "utterances", "mean", "sum"] = "tokens"
+    """What an update descends. `tokens`: nats per token, pooled over all batches of the update;
+    `utterances`: nats per utterance, pooled likewise, so that long ones count for more.
     `mean` and `sum` are those of `ctc_loss_reduction` in transformers: each utterance's nats per
     token averaged over its batch, or the nats of a batch summed; batches are averaged."""
     zero_infinity: bool = True
     """Utterances with more labels than frames add nothing, instead of spoiling their update."""
 
     def __post_init__(self) -> None:
-        refuse_not_above(self, 0, "learning_rate", "epsilon", "clip_norm")
+        refuse_not_above(self, 0, "learning_rate", "epsilon", "clip_norm", "annealing")
         refuse_below(self, 0, "warmup_updates", "warmup_share", "final_fraction", "weight_decay")
         if self.warmup_share is not None and not self.warmup_share <= 1:
             raise ConfigError(f"`warmup_share` is {self.warmup_share}", hint="expected 0 to 1")
+        if not 0 <= self.momentum < 1:
+            raise ConfigError(f"`momentum` is {self.momentum}", hint="expected 0 to below 1")
+        if self.kind == "sgd" and self.nesterov and not self.momentum:
+            raise ConfigError(
+                "`nesterov` is true and `momentum` 0", hint="give `momentum`, or `nesterov = false`"
+            )
         if not all(0 <= beta < 1 for beta in self.betas):
             raise ConfigError(
                 f"`betas` are {list(self.betas)}", hint="expected 0 or more, but less than 1"
@@ -144,6 +165,11 @@ class ScheduleOptions:
     """Updates between two journal lines."""
     validate_every: int = 500
     """Updates between two validations; the last update is always followed by one."""
+    validate_each_epoch: bool = False
+    """Validate and save after each epoch instead of every `validate_every` updates; without
+    `updates` the run then takes whole epochs, however many updates each has."""
+    target_wer: float | None = None
+    """Stop at the first validation whose WER, a fraction, is no higher."""
     validation_utterances: int | None = None
     """Score only so many of the dev split, evenly spread; all by default."""
     save_every: int = 500
@@ -156,6 +182,7 @@ class ScheduleOptions:
 
     def __post_init__(self) -> None:
         refuse_not_above(self, 0, "epochs")
+        refuse_below(self, 0, "target_wer")
         refuse_below(
             self,
             1,

@@ -94,8 +94,14 @@ class Team:
             random.seed(drawn)
 
     def leave(self) -> None:
-        """Part from the other processes when the work is done."""
+        """Part from the other processes when all have done their work.
+
+        Who waits here leaves the interpreter to gloo's threads, which have to give back the
+        tensors of the last exchange: a group that is destroyed before that waits for them forever,
+        and they for the interpreter.
+        """
         if self.size > 1 and distributed.is_initialized():
+            PartialState().wait_for_everyone()
             distributed.destroy_process_group()
 
 

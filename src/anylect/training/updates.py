@@ -55,6 +55,8 @@ class Update:
         """
         if options.loss_reduction == "tokens":
             return loss.nats * (self.processes / max(self.tokens, 1))
+        if options.loss_reduction == "utterances":
+            return loss.nats * (self.processes / max(sum(self.utterances), 1))
         weight = self.processes / len(self.batches)
         if options.loss_reduction == "sum":
             return loss.nats * weight

@@ -197,14 +197,19 @@ def _compare_with_greedy(scoring: EvaluateConfig) -> Comparison:
     )
 
 
-def speak_corpus(config: DemoConfig, *, progress: Progress = silent) -> Path:
-    """Write the corpus as WAV, with its manifest; the same for the same configuration."""
+def speak_corpus(
+    config: DemoConfig, *, folder: Path | None = None, progress: Progress = silent
+) -> Path:
+    """Write the corpus as WAV, with its manifest; the same for the same configuration.
+
+    It stands in `corpus` of the output, unless a folder is given.
+    """
     sizes = {
         "train": config.train_sentences,
         "dev": config.dev_sentences,
         "test": config.test_sentences,
     }
-    folder = config.output / "corpus"
+    folder = folder or config.output / "corpus"
     make_folder(folder / "clips")
     sentences = split_sentences(config.language, **sizes, seed=config.seed)
     speakers = _divide_voices(voices(config.language))

@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from anylect.records import Utterance
-from anylect.text.vocabulary import build_vocabulary
 from anylect.workflows.train import (
     TrainConfig,
     choose_normalizer,
+    collect_labels,
     nothing_to_learn,
-    read_learnt,
-    read_splits,
+    read_sides,
 )
 
 if TYPE_CHECKING:
@@ -123,9 +122,9 @@ def dry_run(config: TrainConfig) -> DryRunReport:
     from anylect.training.threads import use_threads
 
     use_threads(config.threads)
-    utterances, dev = read_learnt(config), read_splits(config, config.data.dev)
+    utterances, dev = read_sides(config)
     normalizer = choose_normalizer(config, utterances)
-    vocabulary = build_vocabulary(normalizer(utterance.text) for utterance in utterances)
+    vocabulary = collect_labels(config, utterances, normalizer)
     options = replace(config.model, from_config=config.model.checkpoint is not None)
     model = build_model(options, vocabulary, seed=config.seed, shapes_only=True)
     lessons, left_out = within_limits(*make_lessons(utterances, normalizer, model), config.data)

@@ -38,7 +38,8 @@ class LmBuildConfig:
     split: str | None = None
     """Split of manifests to learn from; `all` for every one. Unset: `train` and what has none."""
     exclude: tuple[Path, ...] = ()
-    """Texts or manifests whose sentences are left out, such as the test set."""
+    """Texts or manifests whose sentences are left out, such as the test set; of a manifest that
+    is learnt from, too, those of its other splits."""
     limit: Path | None = None
     """Words the model may know, separated by white space; all by default."""
     unit: Literal["auto", "word", "character"] = "auto"
@@ -152,8 +153,11 @@ def _transcripts(config: LmBuildConfig) -> Iterator[str]:
 
 
 def _excluded(config: LmBuildConfig) -> Iterator[str]:
+    learnt = set(map(_place, config.text))
     for path in config.exclude:
-        if is_manifest(path):
+        if is_manifest(path) and _place(path) in learnt:
+            yield from read_transcripts(path, split=config.split, others=True)
+        elif is_manifest(path):
             yield from read_transcripts(path, split=EVERY_SPLIT)
         else:
             for block in Corpus([path], unit="word"):

@@ -23,18 +23,20 @@ def is_manifest(path: Path) -> bool:
     return path.suffix == ".jsonl"
 
 
-def read_transcripts(path: Path, *, split: str | None) -> Iterator[str]:
+def read_transcripts(path: Path, *, split: str | None, others: bool = False) -> Iterator[str]:
     """Yield transcripts of a manifest as the corpus writes them.
 
     Args:
         path: A manifest.
         split: Of this split only; `all` for every one; None for `train`, and for utterances
             that belong to no split.
+        others: Those of all other splits instead.
     """
     for utterance in read_manifest(path):
-        if split in (EVERY_SPLIT, utterance.split) or (
+        is_wanted = split in (EVERY_SPLIT, utterance.split) or (
             split is None and utterance.split in (None, "train")
-        ):
+        )
+        if is_wanted is not others:
             yield utterance.text
 
 

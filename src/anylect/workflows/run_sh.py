@@ -87,8 +87,9 @@ def translate(text: str, *, name: str = "run.sh", folder: Path = Path()) -> Tran
     Example:
         >>> line = "python run_speech_recognition_ctc.py --model_name_or_path m --seed 7 --tf32"
         >>> told = translate(line)
-        >>> told.values["model"]["checkpoint"], told.values["seed"], told.unmatched[0][0]
-        ('m', 7, 'tf32')
+        >>> (name, _), *_ = told.unmatched
+        >>> told.values["seed"], name
+        (7, 'tf32')
     """
     commands = _find_commands(text)
     if not commands:

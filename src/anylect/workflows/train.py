@@ -25,7 +25,7 @@ from anylect.models.options import ModelOptions
 from anylect.records import Utterance
 from anylect.text.normalize import Normalizer, default_normalizer, load_normalizer
 from anylect.text.recipes import written_without_spaces
-from anylect.text.vocabulary import build_vocabulary
+from anylect.text.vocabulary import Vocabulary, build_vocabulary
 from anylect.training.history import summarize
 from anylect.training.journal import Journal, Listener, read_journal
 from anylect.training.options import (
@@ -38,14 +38,17 @@ from anylect.training.options import (
     ScheduleOptions,
 )
 from anylect.training.tensorboard import TensorBoard
+from anylect.workflows.benchmark_options import BenchmarkOptions
 
 if TYPE_CHECKING:
     from anylect.models.checkpoints import CheckpointModel
+    from anylect.training.doctor import Patient
     from anylect.training.feed import Feed
     from anylect.training.lessons import LeftOut, Lesson
     from anylect.training.team import Team
+    from anylect.training.watch import Watch
 
-MAY_CHANGE = ("output", "device", "threads", "tensorboard", "push")
+MAY_CHANGE = ("output", "device", "threads", "tensorboard", "push", "benchmark")
 """Settings that a resumed run may have otherwise than it began: they decide no result."""
 
 
@@ -78,6 +81,7 @@ class TrainConfig:
     augmentation: AugmentationOptions = field(default_factory=AugmentationOptions)
     doctor: DoctorOptions = field(default_factory=DoctorOptions)
     push: PushOptions = field(default_factory=PushOptions)
+    benchmark: BenchmarkOptions = field(default_factory=BenchmarkOptions)
 
     def __post_init__(self) -> None:
         refuse_below(self, 0, "seed")
@@ -128,9 +132,9 @@ def train(
         TrainingError: When nothing can be learnt, or a checkpoint is broken.
     """
     from anylect.models.build import build_model
-    from anylect.training.doctor import Doctor, describe_patient
+    from anylect.training.doctor import describe_patient
     from anylect.training.lessons import make_lessons
-    from anylect.training.loop import Settings, Training, Watch
+    from anylect.training.loop import Settings, Training
     from anylect.training.selection import within_limits
     from anylect.training.team import join_team
     from anylect.training.threads import use_threads
@@ -140,9 +144,9 @@ def train(
     check_sources(config.augmentation.waveform)
     team = join_team(config.device)
     _refuse_pushed_shards(config, team)
-    utterances, dev = read_learnt(config), read_splits(config, config.data.dev)
+    utterances, dev = read_sides(config)
     normalizer = choose_normalizer(config, utterances)
-    vocabulary = build_vocabulary(normalizer(utterance.text) for utterance in utterances)
+    vocabulary = collect_labels(config, utterances, normalizer)
     model = build_model(config.model, vocabulary, device=str(team.device), seed=config.seed)
     lessons, left_out = within_limits(*make_lessons(utterances, normalizer, model), config.data)
     if not lessons:
@@ -155,13 +159,12 @@ def train(
     journal = _open_journal(config, team, [*listeners, *([pusher] if pusher else [])])
     for each in left_out:
         journal.write("left_out", id=each.utterance.id, reason=each.reason, detail=each.detail)
-    doctor = Doctor(describe_patient(lessons, left_out, model), config.doctor)
     training = Training(
         model,
         _build_feed(config, lessons, model, normalizer=normalizer, team=team),
         Validation(dev, normalizer, limit=config.schedule.validation_utterances),
         settings=Settings(optimizer=config.optimizer, schedule=config.schedule),
-        watch=Watch(journal, doctor, config.output / "doctor.md" if team.is_main else None),
+        watch=_open_watch(config, team, journal, describe_patient(lessons, left_out, model)),
         team=team,
     )
     outcome = training.run(config.output / "checkpoints", resume=resume)
@@ -223,6 +226,14 @@ def _build_pusher(config: TrainConfig, team: "Team", save: Callable[[Path], Path
     return Pusher(config.push, config.output, save) if is_wanted else None
 
 
+def _open_watch(config: TrainConfig, team: "Team", journal: Journal, patient: "Patient") -> "Watch":
+    from anylect.training.doctor import Doctor
+    from anylect.training.watch import Watch
+
+    page = config.output / "doctor.md" if team.is_main else None
+    return Watch(journal, Doctor(patient, config.doctor), page)
+
+
 def _open_journal(config: TrainConfig, team: "Team", listeners: Sequence[Listener]) -> Journal:
     """Open the run's journal; only the main process keeps one."""
     if not team.is_main:
@@ -264,27 +275,29 @@ def _history(journal: Path) -> dict[str, Any]:
     return summarize(read_journal(journal)) if journal.is_file() else {}
 
 
-def read_learnt(config: TrainConfig) -> list[Utterance]:
-    """Read what is to be learnt from, as many utterances as asked for.
+def read_sides(config: TrainConfig) -> tuple[list[Utterance], list[Utterance]]:
+    """Read what is to be learnt from, as many utterances as asked for, and what to validate on.
 
     Raises:
         ManifestError: When a split is missing or none of its recordings can be read.
     """
-    return read_splits(config, config.data.train)[: config.data.train_utterances]
+    splits: dict[str | None, list[Utterance]] = {
+        name: [] for name in (*config.data.train, *config.data.dev)
+    }
+    for utterance in read_manifest(config.manifest):
+        if utterance.split in splits:
+            splits[utterance.split].append(utterance)
+    for name, utterances in splits.items():
+        _check_split(config, name, utterances)
+    learnt, dev = (
+        [utterance for name in side for utterance in splits[name]]
+        for side in (config.data.train, config.data.dev)
+    )
+    return learnt[: config.data.train_utterances], dev
 
 
-def read_splits(config: TrainConfig, splits: Sequence[str]) -> list[Utterance]:
-    """Read splits one after the other.
-
-    Raises:
-        ManifestError: When a split is missing or none of its recordings can be read.
-    """
-    return [utterance for split in splits for utterance in _read_split(config, split)]
-
-
-def _read_split(config: TrainConfig, split: str) -> list[Utterance]:
-    """Read a split, of which at least one recording is where the manifest says."""
-    utterances = list(read_manifest(config.manifest, split=split))
+def _check_split(config: TrainConfig, split: str | None, utterances: Sequence[Utterance]) -> None:
+    """See to it that at least one recording of a split is where the manifest says."""
     if not utterances:
         raise ManifestError(
             f"{config.manifest}: no utterance has split `{split}`",
@@ -297,7 +310,7 @@ def _read_split(config: TrainConfig, split: str) -> list[Utterance]:
         except AudioError as error:
             flaw = flaw or error.message
         else:
-            return utterances
+            return
     raise ManifestError(
         f"{config.manifest}: none of the {len(utterances):,} recordings of split `{split}` can be "
         f"read, e.g. {flaw}",
@@ -314,6 +327,14 @@ def nothing_to_learn(config: TrainConfig, left_out: "Sequence[LeftOut]") -> Trai
         f"e.g. {left_out[0].utterance.id}: {left_out[0].detail}",
         hint="check transcripts and durations; models with a finer frame step need fewer seconds",
     )
+
+
+def collect_labels(
+    config: TrainConfig, utterances: Sequence[Utterance], normalizer: Normalizer
+) -> Vocabulary:
+    """Collect the tokens that the transcripts are written with."""
+    texts = (normalizer(utterance.text) for utterance in utterances)
+    return build_vocabulary(texts, unknown=config.data.unknown_token)
 
 
 def choose_normalizer(config: TrainConfig, utterances: Sequence[Utterance]) -> Normalizer:

@@ -48,7 +48,7 @@ def test_layouts_are_told_apart(
     [
         ("", {}, "it holds no files"),
         ("", {"a.wav": "", "b.wav": "", "x.txt": ""}, "it holds 2 × .wav, 1 × .txt"),
-        ("a.zip", {"a.zip": ""}, "it holds a file that ends in .zip"),
+        ("a.doc", {"a.doc": ""}, "it holds a file that ends in .doc"),
     ],
 )
 def test_an_unknown_layout_is_refused_and_the_known_are_listed(
@@ -110,3 +110,10 @@ def test_options_are_read_from_a_configuration() -> None:
     values = {"columns": {"text": "frase"}, "tables": ["validated"]}
     options = build_config(SourceOptions, values)
     assert options == SourceOptions(columns={"text": "frase"}, tables=("validated",))
+
+
+def test_an_archive_is_to_be_unpacked_first(tmp_path: Path) -> None:
+    (tmp_path / "mcv-scripted-cy-v24.0.tar.gz").write_bytes(b"")
+    with pytest.raises(ManifestError, match="is an archive") as caught:
+        open_corpus(tmp_path / "mcv-scripted-cy-v24.0.tar.gz")
+    assert "`tar -xf mcv-scripted-cy-v24.0.tar.gz`" in str(caught.value.hint)

@@ -51,6 +51,9 @@ class Corpus:
     found: Iterator[Found]
 
 
+_ARCHIVES = (".tar", ".gz", ".tgz", ".bz2", ".xz", ".zip")
+
+
 def open_corpus(
     path: Path, options: SourceOptions | None = None, *, layout: Literal[Layout, "auto"] = "auto"
 ) -> Corpus:
@@ -72,6 +75,11 @@ def find_layout(path: Path) -> Layout:
         ManifestError: If it has none of those we know; the hint lists them.
     """
     layout = _layout_of_file(path) if path.is_file() else _layout_of_folder(path)
+    if layout is None and path.suffix.lower() in _ARCHIVES:
+        raise ManifestError(
+            f"{path}: is an archive",
+            hint=f"unpack it first, e.g. `tar -xf {path.name}`, and give the folder it makes",
+        )
     if layout is None:
         known = "; ".join(f"{name}: {meaning}" for name, meaning in LAYOUTS.items())
         raise ManifestError(

@@ -1,0 +1,1 @@
+"""Challenges: rules, submissions run without sight of the references, scores, a leaderboard."""
