@@ -18,6 +18,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
 
 Layers = list[tuple[Any, Tensor]]
 """Each convolutional layer with its weights as a matrix (K * C, O)."""
@@ -77,7 +78,10 @@ def _forward(encoder: Any, otherwise: Callable[[Tensor], Tensor], samples: Tenso
 
 
 def _is_possible(encoder: nn.Module, samples: Tensor) -> bool:
-    """Tell whether nothing here learns, and numbers are plain floats on a processor."""
+    """Tell whether nothing here learns, and numbers are plain floats on a processor.
+
+    Weights divided among processes are gathered by each layer's own forward pass only.
+    """
     learns = torch.is_grad_enabled() and any(
         weight.requires_grad for weight in (samples, *encoder.parameters())
     )
@@ -86,7 +90,10 @@ def _is_possible(encoder: nn.Module, samples: Tensor) -> bool:
         and samples.device.type == "cpu"
         and samples.dtype == torch.float32
         and not torch.is_autocast_enabled("cpu")
-        and all(weight.dtype == torch.float32 for weight in encoder.parameters())
+        and all(
+            weight.dtype == torch.float32 and not isinstance(weight, DTensor)
+            for weight in encoder.parameters()
+        )
     )
 
 
