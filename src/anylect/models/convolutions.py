@@ -18,7 +18,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.distributed.tensor import DTensor
 
 Layers = list[tuple[Any, Tensor]]
 """Each convolutional layer with its weights as a matrix (K * C, O)."""
@@ -80,7 +79,8 @@ def _forward(encoder: Any, otherwise: Callable[[Tensor], Tensor], samples: Tenso
 def _is_possible(encoder: nn.Module, samples: Tensor) -> bool:
     """Tell whether nothing here learns, and numbers are plain floats on a processor.
 
-    Weights divided among processes are gathered by each layer's own forward pass only.
+    Weights divided among processes are tensors of another type outside of each layer's own
+    forward pass, which gathers them.
     """
     learns = torch.is_grad_enabled() and any(
         weight.requires_grad for weight in (samples, *encoder.parameters())
@@ -91,7 +91,7 @@ def _is_possible(encoder: nn.Module, samples: Tensor) -> bool:
         and samples.dtype == torch.float32
         and not torch.is_autocast_enabled("cpu")
         and all(
-            weight.dtype == torch.float32 and not isinstance(weight, DTensor)
+            weight.dtype == torch.float32 and type(weight) is nn.Parameter
             for weight in encoder.parameters()
         )
     )
