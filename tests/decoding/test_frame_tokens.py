@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from anylect.compiled import lean
 from anylect.decoding.beam import BeamDecoder, BeamOptions
-from anylect.decoding.frame_tokens import choose_tokens
+from anylect.decoding.frame_tokens import choose_tokens, weigh_tokens
 from anylect.decoding.rules import Rules, World
 from anylect.decoding.search import ACTIVE, LETTERS, STARTS, Search, new_search
 from anylect.text.vocabulary import Vocabulary
@@ -20,7 +20,8 @@ LEFT_OUT = -12.0
 @lean
 def _choose(search: Search, world: World, rules: Rules, log_probs: NDArray[np.float32]) -> int:
     search.beams[0].last = -1
-    choose_tokens(search, world, rules, log_probs)
+    choose_tokens(search, rules, log_probs)
+    weigh_tokens(search, world, rules, log_probs)
     return 0
 
 

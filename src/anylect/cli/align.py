@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from anylect.cli.options import device_option
 from anylect.config import load_config
 
 FORMS = {
@@ -35,7 +36,7 @@ FORMS = {
     help="File to write, instead of stdout.",
 )
 @click.option("--characters", is_flag=True, help="Time letters too (json, textgrid, eaf).")
-@click.option("--device", help="`cpu`, `cuda`, `cuda:1`, `mps`; the best there is by default.")
+@device_option
 def command(bundle: Path, form: str | None, output: Path | None, **given: object) -> None:
     """Find when the words of TRANSCRIPT are said in RECORDING, as the model in BUNDLE hears it.
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from anylect.cli.options import device_option, set_option
 from anylect.config import load_config
 
 
@@ -12,16 +13,10 @@ from anylect.config import load_config
 @click.argument("recipe", type=click.Path(path_type=Path), required=False)
 @click.option("--manifest", type=click.Path(path_type=Path), help="The prepared corpus.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="The run folder.")
-@click.option("--device", help="`cpu`, `cuda`, `cuda:1`, `mps`; the best there is by default.")
+@device_option
 @click.option("--resume", is_flag=True, help="Continue the run in the run folder, and its clock.")
 @click.option("--prepare", is_flag=True, help="Fetch and prepare the corpus, and train nothing.")
-@click.option(
-    "--set",
-    "overrides",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Any setting, e.g. `--set benchmark.source=/data/librispeech`.",
-)
+@set_option("benchmark.source=/data/librispeech")
 def command(
     recipe: Path | None,
     overrides: tuple[str, ...],

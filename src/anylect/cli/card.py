@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from anylect.cli.options import set_option
 from anylect.config import load_config
 
 
@@ -29,13 +30,7 @@ def command() -> None:
 @command.command("write")
 @click.argument("bundle", type=click.Path(path_type=Path))
 @click.option("--license", help="Of the weights, e.g. `apache-2.0`.")
-@click.option(
-    "--set",
-    "overrides",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Any setting, e.g. `--set card.name=xls-r-300m-sv`.",
-)
+@set_option("card.name=xls-r-300m-sv")
 def write(bundle: Path, license: str | None, overrides: tuple[str, ...]) -> None:
     """Write BUNDLE's card: `README.md`, curves and `.eval_results/`, from its evidence."""
     from anylect.workflows.card import CardConfig, write_card

@@ -6,10 +6,11 @@ from typing import Any
 
 import click
 
+from anylect.cli.options import set_option
 from anylect.config import load_config
 
 _PATH = click.Path(path_type=Path)
-_SET = click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Any setting.")
+_SET = set_option()
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 _ALONE = click.option(
     "--alone", is_flag=True, default=None, help="The language has no set but Common Voice."

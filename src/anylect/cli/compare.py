@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from anylect.cli.options import set_option
 from anylect.config import load_config
 from anylect.progress import silent
 
@@ -20,13 +21,7 @@ from anylect.progress import silent
 )
 @click.option("--split", help="Only this split of the manifest, e.g. `test`.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
-@click.option(
-    "--set",
-    "overrides",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Any setting, e.g. `--set device=cpu`.",
-)
+@set_option("device=cpu")
 def command(
     first: Path,
     second: Path,

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from anylect.cli.options import set_option
 from anylect.config import load_config
 
 
@@ -15,7 +16,7 @@ from anylect.config import load_config
     type=click.Path(path_type=Path, file_okay=False),
     help="Folder for corpus and run; by default runs/demo-LANGUAGE, made anew.",
 )
-@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Any setting.")
+@set_option()
 def command(language: str, output: Path | None, overrides: tuple[str, ...]) -> None:
     """Speak a small language, learn it from nothing, score it, and transcribe a recording.
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from anylect.cli.options import lm_option, set_option
 from anylect.config import load_config
 
 
@@ -40,19 +41,8 @@ from anylect.config import load_config
     type=click.Path(path_type=Path, file_okay=False),
     help="Folder of the result files; by default the one you stand in.",
 )
-@click.option(
-    "--lm",
-    type=click.Path(path_type=Path),
-    metavar="PATH|none",
-    help="A language model (.bin, .arpa) instead of the bundle's own; `none`: without any.",
-)
-@click.option(
-    "--set",
-    "overrides",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Any setting, e.g. `--set parity=refuse`.",
-)
+@lm_option
+@set_option("parity=refuse")
 def command(overrides: tuple[str, ...], **given: Any) -> None:  # noqa: ANN401
     """Score a model on a data set: WER and CER as fractions, in the challenge's files.
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from anylect.cli.options import device_option, hotwords_option, lm_option, set_option
 from anylect.config import load_config
 
 
@@ -18,25 +19,10 @@ from anylect.config import load_config
     type=click.Path(path_type=Path, file_okay=False),
     help="Folder for the report and the scored utterances; by default the bundle's `evidence`.",
 )
-@click.option(
-    "--lm",
-    type=click.Path(path_type=Path),
-    metavar="PATH|none",
-    help="A language model (.bin, .arpa) instead of the bundle's own; `none`: without any.",
-)
-@click.option(
-    "--hotwords",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="A file of phrases to favour, one a line; a weight may follow behind a tab (10).",
-)
-@click.option("--device", help="`cpu`, `cuda`, `cuda:1`, `mps`; the best there is by default.")
-@click.option(
-    "--set",
-    "overrides",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Any setting, e.g. `--set seed=1`.",
-)
+@lm_option
+@hotwords_option
+@device_option
+@set_option("seed=1")
 def command(overrides: tuple[str, ...], **given: Any) -> None:  # noqa: ANN401
     """Score BUNDLE on MANIFEST: WER and CER with 95 % intervals, and a signature to quote."""
     from anylect.cli.terminal import bar

@@ -6,11 +6,12 @@ from typing import Any
 
 import click
 
+from anylect.cli.options import set_option
 from anylect.config import load_config
 from anylect.errors import ConfigError
 
 _PATH = click.Path(path_type=Path)
-_SET = click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Any setting.")
+_SET = set_option()
 _NORMALIZER = click.option("--normalizer", type=_PATH, help="The recogniser's normalizer.json.")
 _LANGUAGE = click.option("--language", help="BCP 47 tag; takes its default normalizer.")
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}

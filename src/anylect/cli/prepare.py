@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from anylect.cli.options import set_option
 from anylect.config import load_config
 
 
@@ -19,13 +20,7 @@ from anylect.config import load_config
 )
 @click.option("--language", help="BCP 47 tag of the speech, e.g. `ka`, `sr-Latn`, `no`.")
 @click.option("--overwrite", is_flag=True, help="Replace what an earlier run wrote there.")
-@click.option(
-    "--set",
-    "overrides",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Any setting, e.g. `--set filters.max_seconds=20`.",
-)
+@set_option("filters.max_seconds=20")
 def command(
     source: Path,
     output: Path,

@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from anylect.cli.options import set_option
 from anylect.config import load_config
 
 
@@ -14,13 +15,7 @@ from anylect.config import load_config
 @click.option("--private", is_flag=True, default=None, help="A new one is seen by its owners only.")
 @click.option("--dry-run", is_flag=True, default=None, help="Only list what would be uploaded.")
 @click.option("--tag", help="Name this state, e.g. `v1`.")
-@click.option(
-    "--set",
-    "overrides",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Any setting, e.g. `--set check=false`.",
-)
+@set_option("check=false")
 def command(overrides: tuple[str, ...], **given: Any) -> None:  # noqa: ANN401
     """Upload BUNDLE to REPOSITORY (`someone/something`), then pull and load it as a check.
 

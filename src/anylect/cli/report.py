@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from anylect.cli.options import set_option
 from anylect.config import load_config
 
 
@@ -21,13 +22,7 @@ from anylect.config import load_config
     help="Where the recordings are, to listen to the worst utterances.",
 )
 @click.option("--title", help="Of the page.")
-@click.option(
-    "--set",
-    "overrides",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Any setting, e.g. `--set examples=30`.",
-)
+@set_option("examples=30")
 def command(
     evidence: tuple[Path, ...],
     output: Path | None,

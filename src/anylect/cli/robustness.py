@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from anylect.cli.options import device_option, set_option
 from anylect.config import load_config
 
 
@@ -28,14 +29,8 @@ from anylect.config import load_config
     type=click.Path(path_type=Path, file_okay=False),
     help="Folder for `robustness.json` and the scores; by default the bundle's `evidence`.",
 )
-@click.option("--device", help="`cpu`, `cuda`, `cuda:1`, `mps`; the best there is by default.")
-@click.option(
-    "--set",
-    "overrides",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Any setting, e.g. `--set grid.noise_folder=noise`.",
-)
+@device_option
+@set_option("grid.noise_folder=noise")
 def command(
     bundle: Path,
     manifest: Path,

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from anylect.cli.options import device_option, set_option
 from anylect.config import load_config
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 @click.option("--manifest", type=click.Path(path_type=Path), help="What to learn from.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="The run folder.")
 @click.option("--language", help="BCP 47 tag, e.g. `ka`; by default what the manifest says.")
-@click.option("--device", help="`cpu`, `cuda`, `cuda:1`, `mps`; the best there is by default.")
+@device_option
 @click.option("--resume", is_flag=True, help="Continue the run in the run folder.")
 @click.option(
     "--dry-run",
@@ -29,13 +30,7 @@ if TYPE_CHECKING:
     metavar="FILE",
     help="Write a command line of run_speech_recognition_ctc.py as a recipe, to `--output`.",
 )
-@click.option(
-    "--set",
-    "overrides",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Any setting, e.g. `--set optimizer.learning_rate=1e-4`.",
-)
+@set_option("optimizer.learning_rate=1e-4")
 def command(
     config: Path | None,
     overrides: tuple[str, ...],

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from anylect.cli.main import fail
+from anylect.cli.options import device_option, hotwords_option, lm_option
 from anylect.config import load_config
 from anylect.errors import ConfigError
 
@@ -28,18 +29,9 @@ from anylect.errors import ConfigError
     type=click.Path(path_type=Path, file_okay=False),
     help="Folder for one file a recording, instead of stdout.",
 )
-@click.option(
-    "--lm",
-    type=click.Path(path_type=Path),
-    metavar="PATH|none",
-    help="A language model (.bin, .arpa) instead of the bundle's own; `none`: without any.",
-)
-@click.option(
-    "--hotwords",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="A file of phrases to favour, one a line; a weight may follow behind a tab (10).",
-)
-@click.option("--device", help="`cpu`, `cuda`, `cuda:1`, `mps`; the best there is by default.")
+@lm_option
+@hotwords_option
+@device_option
 @click.option(
     "--live",
     is_flag=True,

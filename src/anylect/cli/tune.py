@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from anylect.cli.options import device_option, set_option
 from anylect.config import load_config
 
 
@@ -23,14 +24,8 @@ from anylect.config import load_config
     help="A manifest to be tested on later: says what stands in both.",
 )
 @click.option("--force", is_flag=True, default=None, help="Install it even if it gains nothing.")
-@click.option("--device", help="`cpu`, `cuda`, `cuda:1`, `mps`; the best there is by default.")
-@click.option(
-    "--set",
-    "overrides",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Any setting, e.g. `--set threads=8`.",
-)
+@device_option
+@set_option("threads=8")
 def command(overrides: tuple[str, ...], **given: Any) -> None:  # noqa: ANN401
     """Find how much BUNDLE shall trust a language model, on the dev utterances of MANIFEST.
 

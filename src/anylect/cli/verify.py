@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from anylect.cli.options import device_option, set_option
 from anylect.config import load_config
 
 
@@ -16,14 +17,8 @@ from anylect.config import load_config
     help="Where the data are that claims were made on; sets on the Hub are fetched.",
 )
 @click.option("--name", help="Only this evaluation of the evidence, e.g. `manifest.test`.")
-@click.option("--device", help="`cpu`, `cuda`, `cuda:1`, `mps`; the best there is by default.")
-@click.option(
-    "--set",
-    "overrides",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Any setting, e.g. `--set parity=false`.",
-)
+@device_option
+@set_option("parity=false")
 def command(overrides: tuple[str, ...], **given: Any) -> None:  # noqa: ANN401
     """Measure again what BUNDLE claims, and say whether it holds and what differs.
 

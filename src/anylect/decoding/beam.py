@@ -10,7 +10,6 @@ import hashlib
 import math
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -23,6 +22,7 @@ from anylect.decoding.emissions import check_log_probs
 from anylect.decoding.histories import rebuild_tables
 from anylect.decoding.hotwords import BOUNDARY, Hotwords, build_hotwords, find_hotwords
 from anylect.decoding.lexicon import MARKER, VOUCHED, Lexicon, build_lexicon, has_marker
+from anylect.decoding.nbest import Beam, rank_texts
 from anylect.decoding.rules import (
     ANYWHERE,
     AT_BOUNDARY,
@@ -56,21 +56,6 @@ SLACK = 2.0
 """A candidate this far below what is dropped may still be added to others, natural log."""
 SPARE = 8
 """Searches kept to be used again: more threads than this make some anew."""
-
-
-@dataclass(frozen=True, slots=True)
-class Beam:
-    """One of several hypotheses; `score = acoustic + lm + hotword_score`, natural logs."""
-
-    text: str
-    score: float
-    acoustic: float
-    """Log-probability of the text by the acoustic model alone, over all its alignments kept."""
-    lm: float
-    """`alpha · ln p + beta · words`, sentence end included."""
-    hotwords: tuple[str, ...] = ()
-    """The phrases that fired, as often as they did."""
-    hotword_score: float = 0.0
 
 
 class BeamDecoder:
@@ -123,6 +108,7 @@ class BeamDecoder:
         self.lexicon = self._build_lexicon()
         self._hotwords = self._build_hotwords()
         self._spare: deque[Search] = deque(maxlen=SPARE)
+        self._spelled: dict[int, str] = {}
         _refuse_closed_without_words(self)
 
     @property
@@ -177,7 +163,7 @@ class BeamDecoder:
             other.__dict__.pop(name, None)
         other.hotwords = hotwords
         if other._strange_words() or self._strange_words():
-            other.lexicon = other._build_lexicon()
+            other.lexicon, other._spelled = other._build_lexicon(), {}
         other._hotwords = other._build_hotwords()
         return other
 
@@ -247,7 +233,7 @@ class BeamDecoder:
         ends = finish(search, self._world, self._rules, end_word)
         # The best beam first; of beams of one text, the last one decides how it ends.
         order = np.argsort(-search.beams["score"][: counts[BEAMS]], kind="stable")
-        said = _rank(*(column[order].tolist() for column in ends))
+        said = rank_texts(*(column[order] for column in ends))
         return [self._beam(search, *each) for each in said[:count]]
 
     def _make_room(self, search: Search) -> Search:
@@ -271,7 +257,10 @@ class BeamDecoder:
             unknown = search.unknowns[node - len(self.lexicon)]
             letters.append(self.lexicon.alphabet[unknown["letter"]])
             node = int(unknown["parent"])
-        return (self.lexicon.spell(node) + "".join(reversed(letters))).removeprefix(MARKER)
+        known = self._spelled.get(node)
+        if known is None:
+            known = self._spelled[node] = self.lexicon.spell(node)
+        return (known + "".join(reversed(letters))).removeprefix(MARKER)
 
     def _beam(self, search: Search, history: int, acoustic: float, lm: float) -> Beam:
         text = (" " if self.spaced else "").join(self.words_of(search, history))
@@ -358,23 +347,6 @@ class BeamDecoder:
             window=max(1, (self.model.order if self.model is not None else 1) - 1),
             longest=longest,
         )
-
-
-def _rank(
-    histories: list[int], acoustic: list[float], lm: list[float], cut_short: list[bool]
-) -> list[tuple[int, float, float]]:
-    """Add up beams of one text, best first; those whose last word is none only if there are no
-    others.
-    """
-    is_rescued = all(cut_short)
-    totals: dict[int, tuple[float, float]] = {}
-    for history, heard, share, short in zip(histories, acoustic, lm, cut_short, strict=True):
-        if not short or is_rescued:
-            before = totals.get(history, (-math.inf, share))[0]
-            high, low = max(before, heard), min(before, heard)
-            totals[history] = high + math.log1p(math.exp(low - high)), share
-    ranked = sorted(totals.items(), key=lambda item: -(item[1][0] + item[1][1]))
-    return [(history, *scores) for history, scores in ranked]
 
 
 def _choose_ending(

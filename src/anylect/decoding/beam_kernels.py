@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anylect.compiled import Integer, compiled, inlined, inner, lean
-from anylect.decoding.frame_tokens import choose_tokens
-from anylect.decoding.hashing import mix
+from anylect.decoding.frame_tokens import choose_tokens, weigh_tokens
+from anylect.decoding.hashing import mix, pack
 from anylect.decoding.histories import close_word, future_place
 from anylect.decoding.hotwords import BOUNDARY, follow
 from anylect.decoding.moves import list_moves
@@ -64,13 +64,19 @@ def hear(
     if counts[BEAMS] == 0:
         _begin(search, world)
     while frame < log_probs.shape[0]:
-        choose_tokens(search, world, rules, log_probs[frame])
+        choose_tokens(search, rules, log_probs[frame])
         only = search.active[0]
         if counts[ACTIVE] == 1 and only == rules.blank and counts[ALL_BLANK]:
             # Every beam takes the same blank: nothing changes but a constant.
             search.totals[LOG_SCALE] += log_probs[frame, only]
         elif _has_room(search, rules):
-            _expand(search, world, rules)
+            search.counts[STAMP] += 1
+            search.counts[CANDIDATES], search.totals[BEST] = 0, 0.0
+            if counts[ACTIVE] == 1 and only == rules.blank and not rules.closed:
+                _take_blank(search, math.exp(log_probs[frame, only]), rules)
+            else:
+                weigh_tokens(search, world, rules, log_probs[frame])
+                _expand(search, world, rules)
             if counts[CANDIDATES] > 0:
                 prune(search, rules)
             else:  # a closed search finds no way on: it sits this frame out
@@ -117,15 +123,11 @@ def _has_room(search: Search, rules: Rules) -> bool:
 @inlined
 def _expand(search: Search, world: World, rules: Rules) -> None:
     """Let every beam take every token; add up what arrives at the same place."""
-    candidates, table, moves = search.candidates, search.table, search.moves
-    mask = np.uint64(table.size - 1)
-    search.counts[STAMP] += 1
-    stamp = search.counts[STAMP] << 32
-    best, count = 0.0, 0
+    moves = search.moves
     most = rules.best_word * search.token_prob[search.active[0]]
     for b in range(search.counts[BEAMS]):
-        beam = search.beams[b]
-        if _most(world, rules, beam) * most < best * rules.early_cut:
+        beam, least = search.beams[b], search.totals[BEST] * rules.early_cut
+        if _most(world, rules, beam) * most < least:
             continue  # no token can save it
         here = Here(
             np.int64(beam.history),
@@ -134,30 +136,46 @@ def _expand(search: Search, world: World, rules: Rules) -> None:
             np.int64(beam.hot),
             beam.weight,
             beam.score,
-            best * rules.early_cut,
+            least,
         )
         list_moves(search, world, rules, here)
         for m in range(search.counts[MOVES]):
-            key, score = moves[m].key, moves[m].score
-            if score < best * rules.early_cut:
-                continue
-            place = mix(key) & mask
-            while table[place] >= stamp and candidates[table[place] - stamp].key != key:
-                place = (place + np.uint64(1)) & mask
-            if table[place] >= stamp:
-                same = candidates[table[place] - stamp]
-                score += same.score
-                same.weight += moves[m].weight
-                same.score = score
-            else:
-                table[place] = stamp + count
-                new = candidates[count]
-                new.key, new.weight, new.score = key, moves[m].weight, score
-                new.hot = moves[m].hot
-                count += 1
-            best = max(best, score)
-    search.counts[CANDIDATES] = count
-    search.totals[BEST] = best
+            if moves[m].score >= search.totals[BEST] * rules.early_cut:
+                _arrive(search, moves[m])
+
+
+@inlined
+def _take_blank(search: Search, prob: float, rules: Rules) -> None:
+    """Let every beam take the blank, where nothing else is likely enough."""
+    move = search.moves[0]
+    for b in range(search.counts[BEAMS]):
+        beam = search.beams[b]
+        move.key = pack(np.int64(beam.history), np.int64(beam.node), rules.blank)
+        move.weight, move.score, move.hot = beam.weight * prob, beam.score * prob, beam.hot
+        if move.score >= search.totals[BEST] * rules.early_cut:
+            _arrive(search, move)
+
+
+@inlined
+def _arrive(search: Search, move: Any) -> None:  # noqa: ANN401
+    """Make a move a candidate, or add it to the one that has arrived there before."""
+    candidates, table, key, score = search.candidates, search.table, move.key, move.score
+    mask, stamp = np.uint64(table.size - 1), search.counts[STAMP] << 32
+    place = mix(key) & mask
+    while table[place] >= stamp and candidates[table[place] - stamp].key != key:
+        place = (place + np.uint64(1)) & mask
+    if table[place] >= stamp:
+        same = candidates[table[place] - stamp]
+        score += same.score
+        same.weight += move.weight
+        same.score = score
+    else:
+        count = search.counts[CANDIDATES]
+        table[place] = stamp + count
+        new = candidates[count]
+        new.key, new.weight, new.score, new.hot = key, move.weight, score, move.hot
+        search.counts[CANDIDATES] = count + 1
+    search.totals[BEST] = max(search.totals[BEST], score)
 
 
 @inlined

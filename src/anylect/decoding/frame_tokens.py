@@ -19,10 +19,8 @@ MANY_ROWS = 4
 
 
 @inlined
-def choose_tokens(
-    search: Search, world: World, rules: Rules, log_probs: NDArray[np.float32]
-) -> None:
-    """Write down which tokens to look at, likeliest first, and their probabilities."""
+def choose_tokens(search: Search, rules: Rules, log_probs: NDArray[np.float32]) -> None:
+    """Write down which tokens to look at, likeliest first."""
     active, prob = search.active, search.token_prob
     for i in range(search.counts[ACTIVE]):
         prob[active[i]] = 0.0
@@ -34,7 +32,15 @@ def choose_tokens(
     if count == 0 or log_probs[active[0]] < least:
         count = _insert(active, count, _argmax(log_probs), log_probs, rules)
     search.counts[ACTIVE] = count
-    for i in range(count):
+
+
+@inlined
+def weigh_tokens(
+    search: Search, world: World, rules: Rules, log_probs: NDArray[np.float32]
+) -> None:
+    """Write down how likely the chosen tokens are, and staying, and which of them do what."""
+    active, prob = search.active, search.token_prob
+    for i in range(search.counts[ACTIVE]):
         prob[active[i]] = math.exp(log_probs[active[i]])
     _list_offers(search, world, rules)
     _weigh_staying(search, rules, log_probs)

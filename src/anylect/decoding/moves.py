@@ -174,11 +174,6 @@ def _spell(
     weight, hot, credit = here.weight * search.token_prob[token], here.hot, 1.0
     if hot != 0 or (rules.has_hotwords and rules.ending == ANYWHERE):
         # Between spaces, what has failed to be a phrase stays in state 0 until its end.
-        most = weight * world.hotwords.credit[hot] * _rise(world, rules, here)
-        if child < world.gain.size and rules.ending != ANYWHERE:
-            most *= world.gain[child]
-        if most < here.least:
-            return
         hot, earned = _follow_token(world.hotwords, world.lexicon, rules.marker, hot, token)
         weight *= earned
         credit = world.hotwords.credit[hot]
