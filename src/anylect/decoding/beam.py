@@ -231,10 +231,10 @@ class BeamDecoder:
         if self.model is not None and self.options.scores_ends:
             end_word = self.model.end_word
         ends = finish(search, self._world, self._rules, end_word)
-        # The best beam first; of beams of one text, the last one decides how it ends.
-        order = np.argsort(-search.beams["score"][: counts[BEAMS]], kind="stable")
-        said = rank_texts(*(column[order] for column in ends))
-        return [self._beam(search, *each) for each in said[:count]]
+        score = search.beams["score"][: counts[BEAMS]].copy()
+        ranked = rank_texts(score, *ends)
+        said = zip(*(column[:count].tolist() for column in ranked), strict=True)
+        return [self._beam(search, *each) for each in said]
 
     def _make_room(self, search: Search) -> Search:
         search = make_room(search, nodes=len(self.lexicon))

@@ -112,11 +112,17 @@ def _spell_offers(
         if hope * tokens[i].hope < here.least:
             break  # the others are less likely still
         token = np.int64(tokens[i].token)
-        if token == here.last or not mask >> np.uint64(token & 63) & np.uint64(1):
+        if token == here.last or not _may_lead(mask, token):
             continue
         child = _find_edge(world.lexicon, here.node, token)
         if child >= 0:
             _spell(search, world, rules, here, token, child)
+
+
+@inlined
+def _may_lead(mask: np.uint64, token: Integer) -> bool:
+    """Say whether a node with this `edge_mask` may have an edge for a token."""
+    return bool(mask >> np.uint64(token & 63) & np.uint64(1))
 
 
 @inlined
@@ -154,14 +160,19 @@ def _spell_unknown(
     lexicon, known = world.lexicon, world.gain.size
     rise = world.hotwords.credit[here.hot] * _rise(world, rules, here)
     gain = rules.unknown_gain if rise <= 1.0 else 1.0  # see `_gain`
-    if here.node >= known:
-        gain = min(gain, search.unknowns[here.node - known].gain) if rise <= 1.0 else 1.0
+    mask = np.uint64(0)
+    if here.node < known:
+        mask = lexicon.edge_mask[here.node]
+    elif rise <= 1.0:
+        gain = min(gain, search.unknowns[here.node - known].gain)
     for i in range(count):
         token = np.int64(tokens[i].token)
         hope = here.weight * search.token_prob[token] * gain
         if hope * rise < here.least:
             return  # the others are less likely still
-        if token != here.last and (here.node >= known or _find_edge(lexicon, here.node, token) < 0):
+        if token == here.last:
+            continue
+        if not _may_lead(mask, token) or _find_edge(lexicon, here.node, token) < 0:
             child = unknown_node(search, world, rules, here.node, token)
             _spell(search, world, rules, here, token, child)
 

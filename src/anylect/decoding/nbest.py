@@ -1,10 +1,14 @@
 """What a search proposes: its texts with their scores, best first."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from anylect.compiled import compiled
+
+Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,37 +26,55 @@ class Beam:
     hotword_score: float = 0.0
 
 
+@compiled
 def rank_texts(
-    histories: NDArray[Any],
-    acoustic: NDArray[Any],
-    lm: NDArray[Any],
-    cut_short: NDArray[Any],
-) -> list[tuple[int, float, float]]:
+    score: Floats, history: NDArray[np.int64], acoustic: Floats, lm: Floats, cut_short: Flags
+) -> tuple[NDArray[np.int64], Floats, Floats]:
     """Add up beams of one text, best first; those whose last word is none only without others.
 
     Args:
-        histories: By beam, the number of its text; the best beam first.
+        score: By beam; of beams of one text the one with the least says what the model's share is.
+        history: Numbers of the texts.
         acoustic: Natural logs of what was heard.
-        lm: The language model's share; the last beam of a text decides.
+        lm: The language model's share.
         cut_short: Whether a last word that is none had to be left out.
 
     Returns:
         By text: its number, what was heard, and the language model's share.
 
     Example:
-        >>> half = np.log([0.25, 0.25, 0.4])
-        >>> ranked = rank_texts(np.array([7, 7, 3]), half, np.zeros(3), np.zeros(3, bool))
-        >>> [(text, round(float(np.exp(heard)), 3)) for text, heard, _ in ranked]
-        [(7, 0.5), (3, 0.4)]
+        >>> heard, nothing = np.log([0.25, 0.25, 0.4]), np.zeros(3)
+        >>> text, heard, _ = rank_texts(heard, np.array([7, 7, 3]), heard, nothing, nothing > 0)
+        >>> text.tolist(), np.exp(heard).round(3).tolist()
+        ([7, 3], [0.5, 0.4])
     """
-    kept = np.flatnonzero(~cut_short) if not cut_short.all() else np.arange(len(cut_short))
-    kept = kept[np.argsort(histories[kept], kind="stable")]
-    texts = histories[kept]
-    first = np.flatnonzero(np.concatenate([[True], texts[1:] != texts[:-1]]))
-    last = np.append(first[1:], len(kept)) - 1
-    heard = np.logaddexp.reduceat(acoustic[kept], first)
-    share = lm[kept[last]]
-    order = np.lexsort((kept[first], -(heard + share)))
-    return list(
-        zip(texts[first][order].tolist(), heard[order].tolist(), share[order].tolist(), strict=True)
-    )
+    count, only_short = 0, cut_short.all()
+    order = _descending(score)
+    text = np.empty(len(order), np.int64)
+    heard, share = np.empty(len(order)), np.empty(len(order))
+    for beam in order:
+        if cut_short[beam] and not only_short:
+            continue
+        place = 0
+        while place < count and text[place] != history[beam]:
+            place += 1
+        if place == count:
+            text[place], heard[place] = history[beam], -np.inf
+            count += 1
+        heard[place] = np.logaddexp(heard[place], acoustic[beam])
+        share[place] = lm[beam]
+    ranks = _descending(heard[:count] + share[:count])
+    return text[ranks], heard[ranks], share[ranks]
+
+
+@compiled
+def _descending(values: Floats) -> NDArray[np.int64]:
+    """Return what sorts values, largest first, equal ones as they stand (insertion sort)."""
+    order = np.empty(len(values), np.int64)
+    for number in range(len(values)):
+        place = number
+        while place > 0 and values[order[place - 1]] < values[number]:
+            order[place] = order[place - 1]
+            place -= 1
+        order[place] = number
+    return order
