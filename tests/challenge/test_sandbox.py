@@ -1,8 +1,11 @@
 """Programs of strangers, some of them hostile."""
 
+import errno
 import os
 import sys
+import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -46,6 +49,25 @@ found = [path for top in ("/proc", "/dev", "/tmp", "/scratch", "/etc") for path,
 print(found)
 """
     assert execute(box, program).output.split() == ["False"] * 5 + ["FileNotFoundError", "[]"]
+
+
+def test_what_is_visible_may_lie_below_a_folder_that_is_writable(confine: Confine) -> None:
+    """As the interpreter of an environment in /tmp does, whose own /tmp the cell replaces."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as place:
+        (Path(place) / "shown").write_text("it is there")
+        Path(place).chmod(0o755)
+        box = confine()
+        box = replace(box, visible=(*box.visible, Path(place)))
+        program = f"""
+print(open({str(Path(place) / "shown")!r}).read())
+open("/tmp/mine", "w").write("x")
+try:
+    open({str(Path(place) / "more")!r}, "w")
+except OSError as error:
+    print(type(error).__name__, error.errno)
+"""
+        done = execute(box, program)
+    assert done.output.splitlines() == ["it is there", f"OSError {errno.EROFS}"]
 
 
 def test_the_environment_holds_what_is_given_and_no_more(confine: Confine) -> None:

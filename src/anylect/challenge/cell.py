@@ -91,10 +91,11 @@ def _build_root(order: dict[str, Any]) -> None:
     _mount("tmpfs", root, "tmpfs", NO_SETUID | NO_DEVICES, "size=16m,mode=755")
     for place, target in order["links"]:
         (root / place.lstrip("/")).symlink_to(target)
-    for source, place in order["visible"]:
-        _bind(source, root, place, READ_ONLY | NO_SETUID | NO_DEVICES)
+    # What is visible may lie below what is writable, as an interpreter in /tmp does: it comes last.
     for source, place in order["writable"]:
         _bind(source, root, place, NO_SETUID | NO_DEVICES)
+    for source, place in order["visible"]:
+        _bind(source, root, place, READ_ONLY | NO_SETUID | NO_DEVICES)
     for device in (*DEVICES, *order["devices"]):
         _bind(device, root, device, NO_SETUID | NO_PROGRAMS)
     for place, kind, options in (

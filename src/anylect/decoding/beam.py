@@ -108,7 +108,7 @@ class BeamDecoder:
         self.lexicon = self._build_lexicon()
         self._hotwords = self._build_hotwords()
         self._spare: deque[Search] = deque(maxlen=SPARE)
-        self._spelled: dict[int, str] = {}
+        self._spelled: dict[int, str] = {}  # by node of the lexicon
         _refuse_closed_without_words(self)
 
     @property
@@ -246,21 +246,23 @@ class BeamDecoder:
         words: list[str] = []
         nodes, parents = search.histories["node"], search.histories["parent"]
         while history > 0:
-            words.append(self.spell(search, int(nodes[history])))
+            node = int(nodes[history])
+            words.append(self._spelled.get(node) or self.spell(search, node))
             history = int(parents[history])
         return words[::-1]
 
     def spell(self, search: Search, node: int) -> str:
         """Return the letters of a node, known or not."""
         letters: list[str] = []
-        while node >= len(self.lexicon):
-            unknown = search.unknowns[node - len(self.lexicon)]
+        known = node
+        while known >= len(self.lexicon):
+            unknown = search.unknowns[known - len(self.lexicon)]
             letters.append(self.lexicon.alphabet[unknown["letter"]])
-            node = int(unknown["parent"])
-        known = self._spelled.get(node)
-        if known is None:
-            known = self._spelled[node] = self.lexicon.spell(node)
-        return (known + "".join(reversed(letters))).removeprefix(MARKER)
+            known = int(unknown["parent"])
+        word = (self.lexicon.spell(known) + "".join(reversed(letters))).removeprefix(MARKER)
+        if known == node:
+            self._spelled[node] = word
+        return word
 
     def _beam(self, search: Search, history: int, acoustic: float, lm: float) -> Beam:
         text = (" " if self.spaced else "").join(self.words_of(search, history))

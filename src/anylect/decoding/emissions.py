@@ -8,7 +8,7 @@ from anylect.errors import EmissionsError
 TOLERANCE = 0.05
 """How far the probabilities of a frame may be from adding up to one, on average; half precision
 and files that keep three digits stay below it."""
-LOOKED_AT = 50
+LOOKED_AT = 20
 """Frames whose probabilities are added up."""
 
 
