@@ -46,7 +46,7 @@ def check(overrides: tuple[str, ...], *, as_json: bool, **given: Any) -> None:  
         raise SystemExit(1)
 
 
-@command.command()
+@command.command(short_help="Run REPO on a set without references, and score it.")
 @click.argument("repo")
 @click.argument("manifest", type=_PATH)
 @click.option("--hidden", "role", flag_value="hidden", help="It is the hidden set; the default.")
@@ -73,7 +73,7 @@ def run(overrides: tuple[str, ...], **given: Any) -> None:  # noqa: ANN401
     click.echo(run_submission(config).text())
 
 
-@command.command()
+@command.command(short_help="Combine the scores of up to three sets.")
 @click.argument("folder", required=False, type=_PATH)
 @click.option("--common-voice", type=_PATH, help="Scored utterances, if not in FOLDER.")
 @click.option("--real-world", type=_PATH, help="Scored utterances, if not in FOLDER.")
