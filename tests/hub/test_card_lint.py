@@ -87,6 +87,14 @@ def test_a_claim_is_read_in_its_unit(wer: object, cer: object, body: str, fracti
         assert claims["cer"].fraction == pytest.approx(0.019)
 
 
+def test_a_good_rate_that_states_its_unit_is_no_fraction() -> None:
+    text = card(wer="0.9, args: {unit: percent}", cer="0.35, args: {unit: percent}")
+    assert said(text) == []
+    (wer, cer) = read_claims(text)
+    assert (wer.fraction, cer.fraction) == pytest.approx((0.009, 0.0035))
+    assert any("fraction" in each for each in said(card(wer=0.9, cer=0.35)))
+
+
 def test_results_must_be_fractions() -> None:
     assert lint_results("WER: 0.24\nCER: 0.07", place="x") == []
     assert [each.what for each in lint_results("WER: 24.1", place="x")] == [

@@ -64,13 +64,14 @@ def read_claims(text: str, *, place: str = "README.md") -> list[Claim]:
         found = [(kind, metric) for metric in metrics_of(result) if (kind := kind_of(metric))]
         values = [(kind, parse_value(metric.get("value"))) for kind, metric in found]
         for kind, metric in found:
+            unit = _stated_unit(metric) or _find_unit(kind, metric.get("value"), values, said)
             name = " ".join(str(metric.get(key, "")) for key in ("name", "type"))
             claims.append(
                 Claim(
                     metric=kind,
                     value=parse_value(metric.get("value")),
                     written=str(metric.get("value")),
-                    unit=_find_unit(kind, metric.get("value"), values, said),
+                    unit=unit,
                     has_lm=bool(re.search(r"\+\s*LM|with LM|language model", name, re.IGNORECASE)),
                     dataset=str(dataset.get("type") or dataset.get("name") or ""),
                     config=_text(dataset.get("config") or dataset.get("args")),
@@ -128,6 +129,11 @@ def parse_value(value: Any) -> float | None:  # noqa: ANN401  foreign
     except (TypeError, ValueError, OverflowError):
         return None
     return number if math.isfinite(number) and number >= 0 else None
+
+
+def _stated_unit(metric: Mapping[str, Any]) -> Unit | None:
+    """Return the unit that a metric names itself, as ours do: good rates are below 1 %."""
+    return "percent" if as_table(metric.get("args")).get("unit") == "percent" else None
 
 
 def _find_unit(

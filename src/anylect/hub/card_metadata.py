@@ -105,6 +105,7 @@ def _metrics(scored: Iterable[Scored]) -> Iterable[dict[str, Any]]:
             measured = each.facts[rate]
             low, high = measured.get("low"), measured.get("high")
             arguments = {
+                "unit": "percent",  # a rate below 1 % could be taken for a fraction
                 "decoding": each.facts.get("decoding"),
                 "normalizer": (each.facts.get("normalizer") or {}).get("hash"),
                 "reference_length": measured.get("length"),
