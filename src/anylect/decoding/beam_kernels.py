@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from anylect.compiled import Integer, compiled, inlined, inner, lean
 from anylect.decoding.frame_tokens import choose_tokens, weigh_tokens
-from anylect.decoding.hashing import mix, pack
-from anylect.decoding.histories import close_word, future_place
+from anylect.decoding.hashing import REST_MASK, mix, pack
+from anylect.decoding.histories import close_word, find_future
 from anylect.decoding.hotwords import BOUNDARY, follow
 from anylect.decoding.moves import list_moves
 from anylect.decoding.pruning import prune
@@ -32,11 +32,11 @@ from anylect.decoding.search import (
     BEST,
     CANDIDATES,
     FRAMES,
-    FUTURES,
     HISTORIES,
     LOG_SCALE,
     MOVES,
     STAMP,
+    TWINS,
     UNKNOWNS,
     WANTED,
     Search,
@@ -62,7 +62,7 @@ def hear(
     """
     counts = search.counts
     if counts[BEAMS] == 0:
-        _begin(search, world)
+        _begin(search, world, rules)
     while frame < log_probs.shape[0]:
         choose_tokens(search, rules, log_probs[frame])
         only = search.active[0]
@@ -71,7 +71,8 @@ def hear(
             search.totals[LOG_SCALE] += log_probs[frame, only]
         elif _has_room(search, rules):
             search.counts[STAMP] += 1
-            search.counts[CANDIDATES], search.totals[BEST] = 0, 0.0
+            search.counts[CANDIDATES] = search.counts[TWINS] = 0
+            search.totals[BEST] = 0.0
             if counts[ACTIVE] == 1 and only == rules.blank and not rules.closed:
                 _take_blank(search, math.exp(log_probs[frame, only]), rules)
             else:
@@ -89,17 +90,16 @@ def hear(
 
 
 @inner
-def _begin(search: Search, world: World) -> None:
+def _begin(search: Search, world: World, rules: Rules) -> None:
     """Start with one beam that has heard nothing."""
-    search.counts[BEAMS] = search.counts[HISTORIES] = search.counts[FUTURES] = 1
+    search.counts[BEAMS] = search.counts[HISTORIES] = 1
     root, beam = search.histories[0], search.beams[0]
-    root.parent, root.node, root.future, root.frame = -1, 0, 0, 0
+    root.parent, root.node, root.frame = -1, 0, 0
     root.log_lm, root.step = 0.0, 1.0
-    for half in range(2):
-        root.state[half] = search.futures[0, half] = world.begin[half]
-    place = future_place(search, world.begin[0], world.begin[1])
-    search.future_table[place] = 1
-    beam.history, beam.node, beam.last, beam.hot = 0, 0, -1, world.begin[2]
+    root.state[0], root.state[1] = world.begin[0], world.begin[1]
+    root.future = find_future(search, rules, np.int64(0))
+    beam.history, beam.node, beam.last = 0, 0, -1
+    beam.hot, beam.future = world.begin[2], root.future
     beam.weight = beam.score = 1.0
 
 
@@ -134,6 +134,7 @@ def _expand(search: Search, world: World, rules: Rules) -> None:
             np.int64(beam.node),
             np.int64(beam.last),
             np.int64(beam.hot),
+            np.int64(beam.future),
             beam.weight,
             beam.score,
             least,
@@ -151,18 +152,29 @@ def _take_blank(search: Search, prob: float, rules: Rules) -> None:
     for b in range(search.counts[BEAMS]):
         beam = search.beams[b]
         move.key = pack(np.int64(beam.history), np.int64(beam.node), rules.blank)
-        move.weight, move.score, move.hot = beam.weight * prob, beam.score * prob, beam.hot
+        move.weight, move.score = beam.weight * prob, beam.score * prob
+        move.hot, move.future = beam.hot, beam.future
         if move.score >= search.totals[BEST] * rules.early_cut:
             _arrive(search, move)
 
 
 @inlined
 def _arrive(search: Search, move: Any) -> None:  # noqa: ANN401
-    """Make a move a candidate, or add it to the one that has arrived there before."""
+    """Make a move a candidate, or add it to the one that has arrived there before.
+
+    Those that differ in nothing but a history without consequences are told of one another.
+    """
     candidates, table, key, score = search.candidates, search.table, move.key, move.score
     mask, stamp = np.uint64(table.size - 1), search.counts[STAMP] << 32
-    place = mix(key) & mask
-    while table[place] >= stamp and candidates[table[place] - stamp].key != key:
+    first = count = search.counts[CANDIDATES]
+    place = mix(pack(move.future, 0, 0) | (key & REST_MASK)) & mask
+    while table[place] >= stamp:
+        other = candidates[table[place] - stamp]
+        if other.key == key:
+            break
+        if other.future == move.future and other.hot == move.hot:
+            if other.key & REST_MASK == key & REST_MASK:
+                first = np.int64(other.first)
         place = (place + np.uint64(1)) & mask
     if table[place] >= stamp:
         same = candidates[table[place] - stamp]
@@ -170,11 +182,12 @@ def _arrive(search: Search, move: Any) -> None:  # noqa: ANN401
         same.weight += move.weight
         same.score = score
     else:
-        count = search.counts[CANDIDATES]
         table[place] = stamp + count
         new = candidates[count]
-        new.key, new.weight, new.score, new.hot = key, move.weight, score, move.hot
+        new.key, new.weight, new.score = key, move.weight, score
+        new.hot, new.future, new.first, new.best = move.hot, move.future, first, -1
         search.counts[CANDIDATES] = count + 1
+        search.counts[TWINS] += first != count
     search.totals[BEST] = max(search.totals[BEST], score)
 
 
@@ -206,7 +219,7 @@ def finish(
         language model's share; whether a last word that is none had to be left out.
     """
     if search.counts[BEAMS] == 0:
-        _begin(search, world)
+        _begin(search, world, rules)
     beams = search.counts[BEAMS]
     history = np.empty(beams, np.int64)
     acoustic, lm = np.empty(beams), np.empty(beams)

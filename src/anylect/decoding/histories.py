@@ -35,11 +35,11 @@ def close_word(
     if rules.has_model:
         share = _ask_model(search, world, rules, created, number)
     new.log_lm, new.step = search.histories[history].log_lm + share, math.exp(share)
-    new.future = _find_future(search, rules, created)
+    new.future = find_future(search, rules, created)
     return np.int64(created)
 
 
-@inner
+@inlined
 def _ask_model(
     search: Search, world: World, rules: Rules, created: Integer, number: Integer
 ) -> float:
@@ -56,8 +56,8 @@ def _ask_model(
     return float(rules.alpha * (log_prob + offset) + rules.beta)
 
 
-@inner
-def _find_future(search: Search, rules: Rules, history: Integer) -> Integer:
+@inlined
+def find_future(search: Search, rules: Rules, history: Integer) -> Integer:
     """Return the number of what makes histories one to this search."""
     histories = search.histories
     first, second = np.uint64(history), np.uint64(0)
@@ -72,7 +72,7 @@ def _find_future(search: Search, rules: Rules, history: Integer) -> Integer:
             node = np.uint64(histories[at].node)
             first, second = mix(first + node), mix_pair(second, node)
             at = np.int64(histories[at].parent)
-    place = future_place(search, first, second)
+    place = _future_place(search, first, second)
     if search.future_table[place] == 0:
         number = search.counts[FUTURES]
         search.counts[FUTURES] += 1
@@ -81,8 +81,8 @@ def _find_future(search: Search, rules: Rules, history: Integer) -> Integer:
     return np.int64(search.future_table[place] - 1)
 
 
-@inner
-def future_place(search: Search, first: np.uint64, second: np.uint64) -> np.uint64:
+@inlined
+def _future_place(search: Search, first: np.uint64, second: np.uint64) -> np.uint64:
     """Return where a future stands in its table, or where it would."""
     table, futures = search.future_table, search.futures
     mask = np.uint64(table.size - 1)
@@ -123,5 +123,5 @@ def rebuild_tables(search: Search) -> None:
             place = (place + np.uint64(1)) & mask
         search.unknown_table[place] = number + 1
     for number in range(search.counts[FUTURES]):
-        place = future_place(search, search.futures[number, 0], search.futures[number, 1])
+        place = _future_place(search, search.futures[number, 0], search.futures[number, 1])
         search.future_table[place] = number + 1

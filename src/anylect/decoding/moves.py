@@ -35,9 +35,11 @@ def list_moves(search: Search, world: World, rules: Rules, here: Here) -> None:
 
 
 @inlined
-def _add(search: Search, key: np.uint64, weight: float, score: float, hot: Integer) -> None:
+def _add(
+    search: Search, key: np.uint64, future: Integer, weight: float, score: float, hot: Integer
+) -> None:
     move = search.moves[search.counts[MOVES]]
-    move.key, move.weight, move.score, move.hot = key, weight, score, hot
+    move.key, move.future, move.weight, move.score, move.hot = key, future, weight, score, hot
     search.counts[MOVES] += 1
 
 
@@ -45,7 +47,7 @@ def _add(search: Search, key: np.uint64, weight: float, score: float, hot: Integ
 def _stay(search: Search, here: Here, token: Integer, prob: float) -> None:
     """Hear a blank, a repetition or more silence between words: the text stays as it is."""
     key = pack(here.history, here.node, token)
-    _add(search, key, here.weight * prob, here.score * prob, here.hot)
+    _add(search, key, here.future, here.weight * prob, here.score * prob, here.hot)
 
 
 @inlined
@@ -59,8 +61,10 @@ def _end_word(search: Search, world: World, rules: Rules, here: Here) -> None:
         return  # no language model can make it better
     history = close_word(search, world, rules, here.history, here.node)
     if history >= 0:
-        weight *= search.histories[history].step
-        _add(search, pack(history, 0, rules.boundary), weight, weight * credit, hot)
+        new = search.histories[history]
+        weight *= new.step
+        key = pack(history, 0, rules.boundary)
+        _add(search, key, np.int64(new.future), weight, weight * credit, hot)
 
 
 @inlined
@@ -190,12 +194,14 @@ def _spell(
         credit = world.hotwords.credit[hot]
     score = weight * credit * _gain(search, world, child, credit)
     if score >= here.least and (rules.ending != ANYWHERE or _goes_on(world, child)):
-        _add(search, pack(here.history, child, token), weight, score, hot)
+        _add(search, pack(here.history, child, token), here.future, weight, score, hot)
     if rules.ending == ANYWHERE and weight * credit * rules.best_word >= here.least:
         history = close_word(search, world, rules, here.history, child)
         if history >= 0:
-            weight *= search.histories[history].step
-            _add(search, pack(history, 0, token), weight, weight * credit, hot)
+            new = search.histories[history]
+            weight *= new.step
+            key = pack(history, 0, token)
+            _add(search, key, np.int64(new.future), weight, weight * credit, hot)
 
 
 @inlined
@@ -275,7 +281,8 @@ def _begin_word(
         child = unknown_node(search, world, rules, np.int64(0), token)
     score = weight * credit * _gain(search, world, child, credit)
     if score >= here.least:
-        _add(search, pack(history, child, token), weight, score, hot)
+        future = np.int64(search.histories[history].future)
+        _add(search, pack(history, child, token), future, weight, score, hot)
 
 
 @inlined

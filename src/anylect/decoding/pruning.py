@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anylect.compiled import Integer, inlined, inner
-from anylect.decoding.hashing import REST_MASK, history_of, last_of, mix_pair, node_of
-from anylect.decoding.rules import BY_TEXT, Rules
-from anylect.decoding.search import ALL_BLANK, BEAMS, BEST, CANDIDATES, LOG_SCALE, STAMP, Search
+from anylect.decoding.hashing import history_of, last_of, node_of
+from anylect.decoding.rules import Rules
+from anylect.decoding.search import ALL_BLANK, BEAMS, BEST, CANDIDATES, LOG_SCALE, TWINS, Search
 
 
 @inlined
@@ -25,7 +25,7 @@ def prune(search: Search, rules: Rules) -> None:
     if count > rules.width:
         _select(order, candidates, count, rules.width)
         count = rules.width
-    if rules.merging != BY_TEXT:
+    if search.counts[TWINS] > 0:
         count = _merge_futures(search, count)
     best = 0
     for i in range(1, count):
@@ -39,7 +39,8 @@ def prune(search: Search, rules: Rules) -> None:
         beam, kept = search.beams[i], candidates[order[i]]
         key = kept.key
         beam.history, beam.node, beam.last = history_of(key), node_of(key), last_of(key)
-        beam.hot, beam.weight, beam.score = kept.hot, kept.weight * scale, kept.score * scale
+        beam.hot, beam.future = kept.hot, kept.future
+        beam.weight, beam.score = kept.weight * scale, kept.score * scale
         all_blank = all_blank and beam.last == rules.blank
     search.counts[BEAMS], search.counts[ALL_BLANK] = count, all_blank
 
@@ -47,33 +48,18 @@ def prune(search: Search, rules: Rules) -> None:
 @inlined
 def _merge_futures(search: Search, count: Integer) -> Integer:
     """Of candidates that differ only in what does not matter any more, keep the best."""
-    candidates, order, table = search.candidates, search.order, search.table
-    mask = np.uint64(table.size - 1)
-    search.counts[STAMP] += 1
-    stamp = search.counts[STAMP] << 32
-    kept = 0
+    candidates, order = search.candidates, search.order
     for i in range(count):
         mine = candidates[order[i]]
-        rest, future = mine.key & REST_MASK, _future(search, mine.key)
-        place = mix_pair(rest, np.uint64(future)) & mask
-        while table[place] >= stamp:
-            other = candidates[order[table[place] - stamp]]
-            same = other.key & REST_MASK == rest and other.hot == mine.hot
-            if same and _future(search, other.key) == future:
-                break
-            place = (place + np.uint64(1)) & mask
-        if table[place] < stamp:
-            table[place] = stamp + kept
+        first = candidates[mine.first]
+        if first.best < 0 or mine.score > candidates[first.best].score:
+            first.best = order[i]
+    kept = 0
+    for i in range(count):
+        if candidates[candidates[order[i]].first].best == order[i]:
             order[kept] = order[i]
             kept += 1
-        elif mine.score > candidates[order[table[place] - stamp]].score:
-            order[table[place] - stamp] = order[i]
     return kept
-
-
-@inlined
-def _future(search: Search, key: np.uint64) -> Integer:
-    return np.int64(search.histories[history_of(key)].future)
 
 
 @inner

@@ -77,6 +77,7 @@ class Here(NamedTuple):
     node: Integer
     last: Integer
     hot: Integer
+    future: Integer
     weight: float
     score: float
     least: float

@@ -23,17 +23,31 @@ BEAM = np.dtype(
         ("node", np.int32),  # the word being spelled
         ("last", np.int32),  # the token of the last frame
         ("hot", np.int32),  # state of the hotword automaton
+        ("future", np.int32),  # of the history
         ("weight", np.float64),  # acoustic probability times language model, of the whole words
         ("score", np.float64),  # weight, times what is expected of the unfinished word
     ],
     align=True,
 )
-CANDIDATE = np.dtype(
+MOVE = np.dtype(
     [
         ("key", np.uint64),  # history, node and last in one integer
         ("weight", np.float64),
         ("score", np.float64),
         ("hot", np.int32),
+        ("future", np.int32),
+    ],
+    align=True,
+)
+CANDIDATE = np.dtype(
+    [
+        ("key", np.uint64),
+        ("weight", np.float64),
+        ("score", np.float64),
+        ("hot", np.int32),
+        ("future", np.int32),
+        ("first", np.int32),  # the first candidate that differs in nothing but its history
+        ("best", np.int32),  # of a first one: the best of those that are kept, -1 before
     ],
     align=True,
 )
@@ -73,7 +87,7 @@ GROUPS = 64
 # Places in `counts`.
 BEAMS, CANDIDATES, HISTORIES, FUTURES, UNKNOWNS = range(5)
 MOVES, ACTIVE, STAMP, FRAMES, ALL_BLANK = range(5, 10)
-LETTERS, STARTS = 13, 14
+LETTERS, STARTS, TWINS = 13, 14, 15
 WANTED = 10  # three: room for candidates, histories and unknown words that a frame may take
 # Places in `totals`.
 LOG_SCALE, BEST = range(2)
@@ -134,7 +148,7 @@ def new_search(*, width: int, tokens: int) -> Search:
         candidates=_records(room, CANDIDATE),
         table=np.zeros(_table_size(room), np.int64),
         order=np.empty(room, np.int32),
-        moves=_records(2 * tokens + 4, CANDIDATE),
+        moves=_records(2 * tokens + 4, MOVE),
         histories=_records(1 << 12, HISTORY),
         history_table=np.zeros(1 << 13, np.int32),
         futures=np.zeros((1 << 12, 2), np.uint64),
@@ -219,6 +233,7 @@ def _forget(search: Search, *, nodes: int) -> None:
     histories["parent"][1:] = history[histories["parent"][1:]]
     histories["future"] = future[histories["future"]]
     beams["history"] = history[beams["history"]]
+    beams["future"] = future[beams["future"]]
     for node in (histories["node"], unknowns["parent"], beams["node"]):
         strange = node >= nodes
         node[strange] = unknown[node[strange] - nodes] + nodes
