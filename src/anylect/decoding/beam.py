@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from anylect.decoding.beam_kernels import finish, hear
 from anylect.decoding.beam_options import OPEN_MIN_TOKEN, BeamOptions
 from anylect.decoding.emissions import check_log_probs
-from anylect.decoding.histories import rebuild_tables
+from anylect.decoding.histories import list_words, rebuild_tables
 from anylect.decoding.hotwords import BOUNDARY, Hotwords, build_hotwords, find_hotwords
 from anylect.decoding.lexicon import MARKER, VOUCHED, Lexicon, build_lexicon, has_marker
 from anylect.decoding.nbest import Beam, rank_texts
@@ -45,6 +45,7 @@ from anylect.decoding.search import (
 )
 from anylect.decoding.streaming import BeamStream
 from anylect.decoding.timing import time_words
+from anylect.decoding.unknown_words import list_letters
 from anylect.errors import ConfigError
 from anylect.lm.layout import KernelModel
 from anylect.lm.ngram import EMPTY, NGramModel
@@ -243,26 +244,20 @@ class BeamDecoder:
 
     def words_of(self, search: Search, history: int) -> list[str]:
         """Return the words of a history."""
-        words: list[str] = []
-        nodes, parents = search.histories["node"], search.histories["parent"]
-        while history > 0:
-            node = int(nodes[history])
-            words.append(self._spelled.get(node) or self.spell(search, node))
-            history = int(parents[history])
-        return words[::-1]
+        spelled = self._spelled
+        nodes = list_words(search.histories, history).tolist()
+        return [spelled.get(node) or self.spell(search, node) for node in nodes]
 
     def spell(self, search: Search, node: int) -> str:
         """Return the letters of a node, known or not."""
-        letters: list[str] = []
-        known = node
-        while known >= len(self.lexicon):
-            unknown = search.unknowns[known - len(self.lexicon)]
-            letters.append(self.lexicon.alphabet[unknown["letter"]])
-            known = int(unknown["parent"])
-        word = (self.lexicon.spell(known) + "".join(reversed(letters))).removeprefix(MARKER)
+        known, letters = list_letters(search.unknowns, len(self.lexicon), node)
+        begun = self._spelled.get(known)
+        if begun is None:
+            begun = self._spelled[known] = self.lexicon.spell(known).removeprefix(MARKER)
         if known == node:
-            self._spelled[node] = word
-        return word
+            return begun
+        more = "".join([self.lexicon.alphabet[letter] for letter in letters.tolist()])
+        return begun + (more if known else more.removeprefix(MARKER))
 
     def _beam(self, search: Search, history: int, acoustic: float, lm: float) -> Beam:
         text = (" " if self.spaced else "").join(self.words_of(search, history))

@@ -3,12 +3,13 @@
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 
-from anylect.compiled import Integer, inlined, inner, lean
+from anylect.compiled import Integer, compiled, inlined, inner, lean
 from anylect.decoding.hashing import mix, mix_pair
 from anylect.decoding.lexicon import NO_WORD
 from anylect.decoding.rules import BY_STATE, BY_WINDOW, LN10, Rules, World
-from anylect.decoding.search import FRAMES, FUTURES, HISTORIES, UNKNOWNS, Search
+from anylect.decoding.search import FRAMES, FUTURES, HISTORIES, UNKNOWNS, Records, Search
 from anylect.decoding.unknown_words import ask_number
 from anylect.lm.ngram import advance
 
@@ -107,6 +108,22 @@ def _place(search: Search, history: Integer, node: Integer) -> np.uint64:
             break
         place = (place + np.uint64(1)) & mask
     return place
+
+
+@compiled
+def list_words(histories: Records, history: Integer) -> NDArray[np.int32]:
+    """Return the nodes of a history's words, the first one first."""
+    words = 0
+    at = history
+    while at > 0:
+        words += 1
+        at = np.int64(histories[at].parent)
+    nodes = np.empty(words, np.int32)
+    while history > 0:
+        words -= 1
+        nodes[words] = histories[history].node
+        history = np.int64(histories[history].parent)
+    return nodes
 
 
 @lean

@@ -3,7 +3,7 @@
 import numpy as np
 
 from anylect.compiled import Integer, inlined, inner
-from anylect.decoding.hashing import pack
+from anylect.decoding.hashing import count_bits, pack
 from anylect.decoding.histories import close_word
 from anylect.decoding.hotwords import BOUNDARY, KernelHotwords, follow
 from anylect.decoding.lexicon import KernelLexicon
@@ -13,6 +13,8 @@ from anylect.decoding.unknown_words import unknown_node
 
 FEW_EDGES = 3
 """With more, it is faster to look up each likely token than to look at every edge."""
+
+MASK_BITS = 64
 
 
 @inlined
@@ -142,7 +144,20 @@ def _find_edge(lexicon: KernelLexicon, node: Integer, token: Integer) -> Integer
     """Return where a token leads from a node; -1 for nowhere."""
     if node == 0:
         return np.int64(lexicon.root_child[token])
-    low, end = np.int64(lexicon.first_edge[node]), np.int64(lexicon.first_edge[node + 1])
+    first = np.int64(lexicon.first_edge[node])
+    if lexicon.root_child.size <= MASK_BITS:  # a bit for each token: count those before
+        mask = lexicon.edge_mask[node]
+        bit = np.uint64(1) << np.uint64(token)
+        if not mask & bit:
+            return np.int64(-1)
+        return np.int64(lexicon.edge_node[first + count_bits(mask & (bit - np.uint64(1)))])
+    return _search_edge(lexicon, first, np.int64(lexicon.first_edge[node + 1]), token)
+
+
+@inlined
+def _search_edge(
+    lexicon: KernelLexicon, low: Integer, end: Integer, token: Integer
+) -> Integer:
     high = end
     while low < high:
         middle = (low + high) >> 1

@@ -1,7 +1,6 @@
 """Which candidates of a frame stay, and become the beams of the next one."""
 
 import math
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,14 +22,12 @@ def prune(search: Search, rules: Rules) -> None:
             order[count] = i
             count += 1
     if count > rules.width:
-        _select(order, candidates, count, rules.width)
-        count = rules.width
+        count = _keep_best(search, count, rules.width)
     if search.counts[TWINS] > 0:
         count = _merge_futures(search, count)
     best = 0
-    for i in range(1, count):
-        if candidates[order[i]].score > candidates[order[best]].score:
-            best = i
+    while candidates[order[best]].score < search.totals[BEST]:
+        best += 1
     order[0], order[best] = order[best], order[0]
     scale = 1.0 / search.totals[BEST]
     search.totals[LOG_SCALE] += math.log(search.totals[BEST])
@@ -63,27 +60,55 @@ def _merge_futures(search: Search, count: Integer) -> Integer:
 
 
 @inner
-def _select(order: NDArray[np.int32], candidates: Any, count: Integer, kept: Integer) -> None:  # noqa: ANN401
-    """Bring the best `kept` of `count` to the front (quickselect, Hoare 1961)."""
-    low, high = 0, count
+def _keep_best(search: Search, count: Integer, wanted: Integer) -> Integer:
+    """Keep the best `wanted` of `count` candidates, in the order they have; return how many."""
+    candidates, order, scores = search.candidates, search.order, search.scores
+    for i in range(count):
+        scores[i] = candidates[order[i]].score
+    least = _select(scores, count, wanted)
+    ties = wanted
+    for i in range(wanted):
+        ties -= scores[i] > least
+    kept = 0
+    for i in range(count):
+        score = candidates[order[i]].score
+        if score > least or (score == least and ties > 0):
+            ties -= score == least
+            order[kept] = order[i]
+            kept += 1
+    return np.int64(kept)
+
+
+@inlined
+def _select(scores: NDArray[np.float64], count: Integer, wanted: Integer) -> float:
+    """Return the `wanted`-th largest of `count` scores; they are put into another order.
+
+    Quickselect (Hoare 1961), parted without a branch, whose outcome no processor could foretell.
+    """
+    low, high = np.int64(0), np.int64(count)
     while high - low > 1:
-        x = candidates[order[low]].score
-        y = candidates[order[(low + high) >> 1]].score
-        z = candidates[order[high - 1]].score
+        x, y, z = scores[low], scores[(low + high) >> 1], scores[high - 1]
         pivot = max(min(x, y), min(max(x, y), z))
-        i, j = low, high - 1
-        while i <= j:
-            while candidates[order[i]].score > pivot:
-                i += 1
-            while candidates[order[j]].score < pivot:
-                j -= 1
-            if i <= j:
-                order[i], order[j] = order[j], order[i]
-                i += 1
-                j -= 1
-        if kept <= j + 1:
-            high = j + 1
-        elif kept >= i:
-            low = i
-        else:
-            return
+        larger = _part(scores, low, high, pivot)
+        if wanted <= larger:
+            high = larger
+        elif larger > low:
+            low = larger
+        else:  # none is larger than the pivot: the next smaller number parts those like it
+            larger = _part(scores, low, high, np.nextafter(pivot, -np.inf))
+            if wanted <= larger:
+                return float(pivot)
+            low = larger
+    return float(scores[wanted - 1])
+
+
+@inlined
+def _part(scores: NDArray[np.float64], low: Integer, high: Integer, bound: float) -> Integer:
+    """Bring the scores larger than a bound to the front; return where the others begin."""
+    larger = low
+    for i in range(low, high):
+        score = scores[i]
+        scores[i] = scores[larger]
+        scores[larger] = score
+        larger += np.int64(score > bound)
+    return larger

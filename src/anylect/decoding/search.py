@@ -100,7 +100,9 @@ class Search(NamedTuple):
     candidates: Records
     table: NDArray[np.int64]
     """Hash table of candidates: stamp and index; a new stamp empties it."""
-    order: NDArray[np.int32]
+    order: NDArray[np.uint32]
+    """Numbers of candidates, and room for their scores."""
+    scores: NDArray[np.float64]
     moves: Records
     histories: Records
     history_table: NDArray[np.int32]
@@ -147,7 +149,8 @@ def new_search(*, width: int, tokens: int) -> Search:
         beams=_records(width, BEAM),
         candidates=_records(room, CANDIDATE),
         table=np.zeros(_table_size(room), np.int64),
-        order=np.empty(room, np.int32),
+        order=np.empty(room, np.uint32),
+        scores=np.empty(room, np.float64),
         moves=_records(2 * tokens + 4, MOVE),
         histories=_records(1 << 12, HISTORY),
         history_table=np.zeros(1 << 13, np.int32),
@@ -194,10 +197,9 @@ def make_room(search: Search, *, nodes: int) -> Search:
     """
     _forget(search, nodes=nodes)
     wanted = search.counts[WANTED : WANTED + 3]  # candidates, histories, unknowns
-    candidates, order, table = search.candidates, search.order, search.table
+    candidates, table = search.candidates, search.table
     if wanted[0] > len(candidates):
         candidates = _records(2 * int(wanted[0]), CANDIDATE)
-        order = np.empty(len(candidates), np.int32)
         search.counts[STAMP] = 0
         table = np.zeros(_table_size(len(candidates)), np.int64)
     histories = _longer(search.histories, search.counts[HISTORIES], wanted[1])
@@ -206,7 +208,8 @@ def make_room(search: Search, *, nodes: int) -> Search:
     futures[: search.counts[FUTURES]] = search.futures[: search.counts[FUTURES]]
     return search._replace(
         candidates=candidates,
-        order=order,
+        order=np.empty(len(candidates), np.uint32),
+        scores=np.empty(len(candidates), np.float64),
         table=table,
         histories=histories,
         unknowns=unknowns,

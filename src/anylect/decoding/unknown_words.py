@@ -7,11 +7,12 @@ way to cut a word into tokens leads to the same node.
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 
-from anylect.compiled import Integer, inlined, inner
+from anylect.compiled import Integer, compiled, inlined, inner
 from anylect.decoding.hashing import mix
 from anylect.decoding.rules import AT_MARKER, Rules, World
-from anylect.decoding.search import UNASKED, UNKNOWNS, Search
+from anylect.decoding.search import UNASKED, UNKNOWNS, Records, Search
 from anylect.lm.memory import Bytes, murmur_hash
 from anylect.lm.ngram import find_word
 
@@ -126,3 +127,20 @@ def _write_utf8(search: Search, count: Integer, written: Bytes) -> Integer:
             written[size + 1 + i] = 0x80 | ((point >> (6 * (more - 1 - i))) & 0x3F)
         size += 1 + more
     return size
+
+
+@compiled
+def list_letters(
+    unknowns: Records, known: Integer, node: Integer
+) -> tuple[Integer, NDArray[np.int32]]:
+    """Return the node of the lexicon's `known` that another goes on from, and its letters since."""
+    count, at = 0, np.int64(node)
+    while at >= known:
+        count += 1
+        at = np.int64(unknowns[at - known].parent)
+    letters = np.empty(count, np.int32)
+    while node >= known:
+        count -= 1
+        letters[count] = unknowns[node - known].letter
+        node = np.int64(unknowns[node - known].parent)
+    return at, letters
