@@ -31,6 +31,8 @@ NO_WORD, VOUCHED = -1, -2
 punished for it."""
 MANY_NODES, MANY_TOKENS = 1 << 24, 1 << 14
 """Nodes and tokens have to fit into one integer together with a word history."""
+MASK_BITS = 64
+"""Of `edge_mask`: with no more tokens than these, each has a bit of its own."""
 _PRIME = np.uint64(0x9E3779B97F4A7C15)
 
 

@@ -6,15 +6,13 @@ from anylect.compiled import Integer, inlined, inner
 from anylect.decoding.hashing import count_bits, pack
 from anylect.decoding.histories import close_word
 from anylect.decoding.hotwords import BOUNDARY, KernelHotwords, follow
-from anylect.decoding.lexicon import KernelLexicon
+from anylect.decoding.lexicon import MASK_BITS, KernelLexicon
 from anylect.decoding.rules import ANYWHERE, AT_BOUNDARY, AT_MARKER, Here, Rules, World
 from anylect.decoding.search import LETTERS, MOVES, STARTS, UNASKED, Records, Search
 from anylect.decoding.unknown_words import unknown_node
 
 FEW_EDGES = 3
 """With more, it is faster to look up each likely token than to look at every edge."""
-
-MASK_BITS = 64
 
 
 @inlined
