@@ -250,7 +250,8 @@ class BeamDecoder:
 
     def spell(self, search: Search, node: int) -> str:
         """Return the letters of a node, known or not."""
-        known, letters = list_letters(search.unknowns, len(self.lexicon), node)
+        leaf, letters = list_letters(search.unknowns, len(self.lexicon), node)
+        known = int(leaf)
         begun = self._spelled.get(known)
         if begun is None:
             begun = self._spelled[known] = self.lexicon.spell(known).removeprefix(MARKER)

@@ -172,9 +172,9 @@ def _arrive(search: Search, move: Any) -> None:  # noqa: ANN401
         other = candidates[table[place] - stamp]
         if other.key == key:
             break
-        if other.future == move.future and other.hot == move.hot:
-            if other.key & REST_MASK == key & REST_MASK:
-                first = np.int64(other.first)
+        same_future = other.future == move.future and other.hot == move.hot
+        if same_future and other.key & REST_MASK == key & REST_MASK:
+            first = np.int64(other.first)
         place = (place + np.uint64(1)) & mask
     if table[place] >= stamp:
         same = candidates[table[place] - stamp]

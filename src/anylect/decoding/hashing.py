@@ -48,14 +48,3 @@ def mix(key: np.uint64) -> np.uint64:
 def mix_pair(first: np.uint64, second: np.uint64) -> np.uint64:
     """Mix twice 64 bits into 64."""
     return mix(first ^ mix(second))
-
-
-@inlined
-def count_bits(bits: np.uint64) -> Integer:
-    """Count the bits that are set (Warren, Hacker's Delight, 5-1; compiles to one instruction)."""
-    bits -= (bits >> np.uint64(1)) & np.uint64(0x5555555555555555)
-    bits = (bits & np.uint64(0x3333333333333333)) + (
-        (bits >> np.uint64(2)) & np.uint64(0x3333333333333333)
-    )
-    bits = (bits + (bits >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
-    return np.int64((bits * np.uint64(0x0101010101010101)) >> np.uint64(56))

@@ -20,6 +20,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from anylect.decoding.edge_table import build_edge_table
 from anylect.errors import LanguageModelError
 from anylect.lm.ngram import NGramModel, unigram_log_probs
 from anylect.text.vocabulary import Vocabulary
@@ -40,12 +41,11 @@ class KernelLexicon(NamedTuple):
     """A lexicon as numba kernels take it: N nodes, E edges, V tokens, C characters."""
 
     first_edge: NDArray[np.int32]
-    """(N + 1,): edges `first_edge[n]` to `first_edge[n + 1]` leave node n, by token."""
-    edge_token: NDArray[np.int32]
-    edge_node: NDArray[np.int32]
+    edges: NDArray[np.int32]
+    """Where tokens lead: see `edge_table.EdgeTable`."""
     edge_mask: NDArray[np.uint64]
-    """(N,): bit `token mod 64` is set where some edge of a node has such a token: most tokens that
-    lead nowhere are told without a look at the edges."""
+    """(N,): bit `token % MASK_BITS` is set where some edge of a node has such a token: most tokens
+    that lead nowhere are told without a look at the edges."""
     root_child: NDArray[np.int32]
     """(V,): where each token leads from the root, -1 for nowhere."""
     word: NDArray[np.int32]
@@ -252,15 +252,13 @@ def _connect(tree: _Tree, alphabet: str, vocabulary: Vocabulary) -> KernelLexico
         source = np.concatenate([source, np.zeros(first.sum(), source.dtype)])
         token = np.concatenate([token, token[first]])
         target = np.concatenate([target, target[first]])
-    order = np.lexsort((token, source))
-    source, token, target = source[order], token[order], target[order]
+    table = build_edge_table(source, token, target, nodes=len(tree.parent))
     root_child = np.full(len(vocabulary), -1, np.int32)
     root_child[token[source == 0]] = target[source == 0]
     begins = [text.get(index, "").startswith(MARKER) for index in range(len(vocabulary))]
     return KernelLexicon(
-        first_edge=np.searchsorted(source, np.arange(len(tree.parent) + 1)).astype(np.int32),
-        edge_token=token.astype(np.int32),
-        edge_node=target.astype(np.int32),
+        first_edge=table.first_edge,
+        edges=table.edges,
         edge_mask=_mask(source, token, nodes=len(tree.parent)),
         root_child=root_child,
         word=tree.word,
@@ -277,7 +275,7 @@ def _connect(tree: _Tree, alphabet: str, vocabulary: Vocabulary) -> KernelLexico
 
 def _mask(source: NDArray[np.int64], token: NDArray[np.int64], *, nodes: int) -> NDArray[np.uint64]:
     mask = np.zeros(nodes, np.uint64)
-    np.bitwise_or.at(mask, source, np.uint64(1) << (token % 64).astype(np.uint64))
+    np.bitwise_or.at(mask, source, np.uint64(1) << (token % MASK_BITS).astype(np.uint64))
     return mask
 
 

@@ -3,16 +3,14 @@
 import numpy as np
 
 from anylect.compiled import Integer, inlined, inner
-from anylect.decoding.hashing import count_bits, pack
+from anylect.decoding.edge_table import FULL, find_edge
+from anylect.decoding.hashing import pack
 from anylect.decoding.histories import close_word
 from anylect.decoding.hotwords import BOUNDARY, KernelHotwords, follow
 from anylect.decoding.lexicon import MASK_BITS, KernelLexicon
 from anylect.decoding.rules import ANYWHERE, AT_BOUNDARY, AT_MARKER, Here, Rules, World
 from anylect.decoding.search import LETTERS, MOVES, STARTS, UNASKED, Records, Search
 from anylect.decoding.unknown_words import unknown_node
-
-FEW_EDGES = 3
-"""With more, it is faster to look up each likely token than to look at every edge."""
 
 
 @inlined
@@ -79,20 +77,29 @@ def _spell_on(search: Search, world: World, rules: Rules, here: Here) -> None:
     hope = here.score * _rise(world, rules, here)
     if hope * _likeliest(search, here.last) < here.least:
         return
-    lexicon, prob = world.lexicon, search.token_prob
-    first = end = np.int64(0)
-    if here.node < world.gain.size:
-        first = np.int64(lexicon.first_edge[here.node])
-        end = np.int64(lexicon.first_edge[here.node + 1])
-    if end - first > FEW_EDGES:
-        _spell_offers(search, world, rules, here, (search.letters, search.counts[LETTERS]))
-    else:
-        for edge in range(first, end):
-            token = np.int64(lexicon.edge_token[edge])
-            if hope * prob[token] >= here.least and prob[token] > 0.0 and token != here.last:
-                _spell(search, world, rules, here, token, np.int64(lexicon.edge_node[edge]))
+    offers = search.letters, search.counts[LETTERS]
+    if here.node < world.gain.size and world.lexicon.edge_mask[here.node] != 0:
+        lexicon = world.lexicon
+        first, end = lexicon.first_edge[here.node], lexicon.first_edge[here.node + 1]
+        if end - first > FULL or lexicon.root_child.size <= MASK_BITS:
+            _spell_offers(search, world, rules, here, offers)
+        else:
+            _spell_edges(search, world, rules, here, (np.int64(first), np.int64(end)))
     if not rules.closed:
-        _spell_unknown(search, world, rules, here, (search.letters, search.counts[LETTERS]))
+        _spell_unknown(search, world, rules, here, offers)
+
+
+@inlined
+def _spell_edges(
+    search: Search, world: World, rules: Rules, here: Here, edges: tuple[Integer, Integer]
+) -> None:
+    """Take the edges from one to another whose tokens are likely enough: none may be free."""
+    lexicon, prob = world.lexicon, search.token_prob
+    hope = here.score * _rise(world, rules, here)
+    for edge in range(edges[0], edges[1]):
+        token = np.int64(lexicon.edges[edge, 0])
+        if hope * prob[token] >= here.least and prob[token] > 0.0 and token != here.last:
+            _spell(search, world, rules, here, token, np.int64(lexicon.edges[edge, 1]))
 
 
 @inner
@@ -126,7 +133,12 @@ def _spell_offers(
 @inlined
 def _may_lead(mask: np.uint64, token: Integer) -> bool:
     """Say whether a node with this `edge_mask` may have an edge for a token."""
-    return bool(mask >> np.uint64(token & 63) & np.uint64(1))
+    return bool(mask & _bit(token))
+
+
+@inlined
+def _bit(token: Integer) -> np.uint64:
+    return np.uint64(1) << np.uint64(token % MASK_BITS)
 
 
 @inlined
@@ -142,30 +154,7 @@ def _find_edge(lexicon: KernelLexicon, node: Integer, token: Integer) -> Integer
     """Return where a token leads from a node; -1 for nowhere."""
     if node == 0:
         return np.int64(lexicon.root_child[token])
-    first = np.int64(lexicon.first_edge[node])
-    if lexicon.root_child.size <= MASK_BITS:  # a bit for each token: count those before
-        mask = lexicon.edge_mask[node]
-        bit = np.uint64(1) << np.uint64(token)
-        if not mask & bit:
-            return np.int64(-1)
-        return np.int64(lexicon.edge_node[first + count_bits(mask & (bit - np.uint64(1)))])
-    return _search_edge(lexicon, first, np.int64(lexicon.first_edge[node + 1]), token)
-
-
-@inlined
-def _search_edge(
-    lexicon: KernelLexicon, low: Integer, end: Integer, token: Integer
-) -> Integer:
-    high = end
-    while low < high:
-        middle = (low + high) >> 1
-        if lexicon.edge_token[middle] < token:
-            low = middle + 1
-        else:
-            high = middle
-    if low < end and lexicon.edge_token[low] == token:
-        return np.int64(lexicon.edge_node[low])
-    return np.int64(-1)
+    return find_edge(lexicon.first_edge, lexicon.edges, node, token)
 
 
 @inlined

@@ -85,7 +85,8 @@ def _select(scores: NDArray[np.float64], count: Integer, wanted: Integer) -> flo
 
     Quickselect (Hoare 1961), parted without a branch, whose outcome no processor could foretell.
     """
-    low, high = np.int64(0), np.int64(count)
+    low: Integer = 0
+    high: Integer = count
     while high - low > 1:
         x, y, z = scores[low], scores[(low + high) >> 1], scores[high - 1]
         pivot = max(min(x, y), min(max(x, y), z))
@@ -105,7 +106,7 @@ def _select(scores: NDArray[np.float64], count: Integer, wanted: Integer) -> flo
 @inlined
 def _part(scores: NDArray[np.float64], low: Integer, high: Integer, bound: float) -> Integer:
     """Bring the scores larger than a bound to the front; return where the others begin."""
-    larger = low
+    larger: Integer = low
     for i in range(low, high):
         score = scores[i]
         scores[i] = scores[larger]
