@@ -93,7 +93,7 @@ def hear(
     **changes: float,
 ) -> Doctor:
     """Let a doctor hear a curve; a model that does not listen has a loss of 3."""
-    known = Patient(deaf_loss=3.0, taught=100, empty=0, too_long=0)
+    known = Patient(measure=lambda: 3.0, taught=100, empty=0, too_long=0)
     doctor = Doctor(patient or known)
     doctor.begin(updates=100_000, warmup=500)
     for number, loss in enumerate(losses, start=1):
@@ -128,11 +128,11 @@ LEARNT = [*PLATEAU, *falling(2.9, 0.3, 100)]
         ("learning rate too high", lambda: hear([math.nan] * 5, non_finite=10)),
         (
             "labels empty",
-            lambda: hear([], patient=Patient(deaf_loss=3.0, taught=70, empty=30, too_long=0)),
+            lambda: hear([], patient=Patient(measure=lambda: 3.0, taught=70, empty=30, too_long=0)),
         ),
         (
             "labels longer than audio",
-            lambda: hear(LEARNT, patient=Patient(deaf_loss=3.0, taught=7, empty=0, too_long=3)),
+            lambda: hear(LEARNT, patient=Patient(measure=lambda: 3.0, taught=7, empty=0, too_long=3)),
         ),
         ("labels longer than audio", lambda: hear(LEARNT, infeasible=20)),
     ],

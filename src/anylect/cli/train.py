@@ -1,5 +1,6 @@
 """`anylect train`."""
 
+import gc
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -60,6 +61,8 @@ def _train(settings: "TrainConfig", *, resume: bool) -> None:
     from anylect.cli.terminal import TrainingView
     from anylect.workflows.train import train
 
+    # Until the first update a million objects are made that stay; updates leave no cycles.
+    gc.set_threshold(2_000_000, 20, 20)
     with TrainingView() as view:
         report = train(settings, listeners=[view], resume=resume)
     if report.rank == 0:  # of several processes one speaks
