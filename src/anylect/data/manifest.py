@@ -143,7 +143,7 @@ def parse_utterance(fields: dict[str, Any], *, line: int, met: "_Met") -> Uttera
             "measured",
         )
     given = _take_name(fields, "id")
-    names = {name: _take_name(fields, name) for name in _OPTIONAL_TEXTS}
+    names = {name: _take_name(fields, name) for name in _OPTIONAL_TEXTS if name in fields}
     utterance = Utterance(
         audio=met.place(audio),
         text=text,
