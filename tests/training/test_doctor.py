@@ -132,7 +132,9 @@ LEARNT = [*PLATEAU, *falling(2.9, 0.3, 100)]
         ),
         (
             "labels longer than audio",
-            lambda: hear(LEARNT, patient=Patient(measure=lambda: 3.0, taught=7, empty=0, too_long=3)),
+            lambda: hear(
+                LEARNT, patient=Patient(measure=lambda: 3.0, taught=7, empty=0, too_long=3)
+            ),
         ),
         ("labels longer than audio", lambda: hear(LEARNT, infeasible=20)),
     ],

@@ -123,18 +123,23 @@ def _is_wide(layer: nn.Module) -> bool:
 
 def _forward_wide(layer: Any, otherwise: Callable[[Tensor], Tensor], rows: Tensor) -> Tensor:  # noqa: ANN401  no common type
     """Convolve rows (B, C, T) as `layer` does, by transforms where that is quicker."""
-    is_plain = (
+    if not _is_worth(layer, rows):
+        return otherwise(rows)
+    weight: Tensor = layer.weight  # which weight normalization computes
+    if type(weight) not in (Tensor, nn.Parameter) or weight.dtype != torch.float32:
+        return otherwise(rows)
+    heard = _correlate(nn.functional.pad(rows, layer.padding * 2), weight, layer.groups)
+    return heard if layer.bias is None else heard + layer.bias[:, None]
+
+
+def _is_worth(layer: nn.Conv1d, rows: Tensor) -> bool:
+    return (
         rows.ndim == 3
-        and rows.shape[0] * rows.shape[2] >= WORTH * layer.in_channels // layer.groups
+        and len(rows) * rows.shape[2] >= WORTH * layer.in_channels // layer.groups
         and rows.device.type == "cpu"
+        and rows.dtype == torch.float32
         and not torch.is_autocast_enabled("cpu")
     )
-    weight = layer.weight if is_plain else None  # which weight normalization computes
-    if not (type(weight) in (Tensor, nn.Parameter) and rows.dtype == weight.dtype == torch.float32):
-        return otherwise(rows)
-    padding = layer.padding[0]
-    heard = _correlate(nn.functional.pad(rows, (padding, padding)), weight, layer.groups)
-    return heard if layer.bias is None else heard + layer.bias[:, None]
 
 
 def _correlate(rows: Tensor, weight: Tensor, groups: int) -> Tensor:
@@ -144,11 +149,10 @@ def _correlate(rows: Tensor, weight: Tensor, groups: int) -> Tensor:
     transformed, multiplied by the transformed kernels, transformed back, and the first K frames
     of each kept, which no wrapping has reached.
     """
-    batch, channels, frames = rows.shape
-    outputs, inputs, kernel = weight.shape
-    count = frames - kernel + 1
+    batch, (outputs, inputs, kernel) = len(rows), weight.shape
+    count = rows.shape[2] - kernel + 1
     stretches = -(-count // kernel)
-    rows = nn.functional.pad(rows, (0, (stretches + 1) * kernel - frames))
+    rows = nn.functional.pad(rows, (0, (stretches + 1) * kernel - rows.shape[2]))
     heard = torch.fft.rfft(rows.unfold(2, 2 * kernel, kernel))  # (B, C, N, K + 1)
     kernels = torch.fft.rfft(weight, 2 * kernel).conj()  # (O, C / groups, K + 1)
     # Both with frequency and group first, as one stack of matrices (B N, C / groups), (…, O / …).
@@ -159,7 +163,7 @@ def _correlate(rows: Tensor, weight: Tensor, groups: int) -> Tensor:
         right.reshape(-1, inputs, outputs // groups),
     )
     spectra = product.view(kernel + 1, groups, batch, stretches, -1).permute(2, 1, 4, 3, 0)
-    written = torch.fft.irfft(spectra.reshape(batch, outputs, stretches, -1), 2 * kernel)
+    written: Tensor = torch.fft.irfft(spectra.reshape(batch, outputs, stretches, -1), 2 * kernel)
     return written[..., :kernel].reshape(batch, outputs, -1)[..., :count]
 
 

@@ -61,7 +61,8 @@ def frames_needed(labels: Sequence[int]) -> int:
         >>> frames_needed([1, 1, 2])
         4
     """
-    return len(labels) + sum(map(operator.eq, labels, labels[1:]))
+    repeats: int = sum(map(operator.eq, labels, labels[1:]))
+    return len(labels) + repeats
 
 
 def _make(utterance: Utterance, labels: tuple[int, ...]) -> Lesson | LeftOut:
@@ -78,6 +79,8 @@ def _make(utterance: Utterance, labels: tuple[int, ...]) -> Lesson | LeftOut:
 
 def _judge(lesson: Lesson, frames: int) -> Lesson | LeftOut:
     """Leave a lesson out that CTC cannot write in so many frames."""
+    if 2 * len(lesson.labels) <= frames:  # whatever they are
+        return lesson
     needed = frames_needed(lesson.labels)
     if needed <= frames:
         return lesson
