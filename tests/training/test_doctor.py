@@ -149,6 +149,20 @@ def test_curves_get_their_verdict(verdict: str, heard: Callable[[], Doctor]) -> 
 LINE = ("loss", "blank_rate", "gradient_norm", "updates", "utterances")
 
 
+def test_the_loss_without_listening_is_computed_once_and_not_before_it_matters() -> None:
+    asked: list[float] = []
+
+    def measure() -> float:
+        asked.append(3.0)
+        return 3.0
+
+    patient = Patient(measure=measure, taught=100, empty=0, too_long=0)
+    hear([9.0] * 4, patient=patient)
+    assert not asked
+    assert hear(LEARNT, patient=patient).verdict == "learning"
+    assert len(asked) == 1
+
+
 def test_a_dev_set_that_is_read_worse_and_worse_means_overfitting() -> None:
     doctor = hear(falling(3.0, 0.5, 40))
     for number, wer in enumerate([0.30, 0.29, 0.33, 0.34, 0.36]):
