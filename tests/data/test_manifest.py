@@ -131,6 +131,11 @@ def test_a_bad_line_is_named_with_a_hint(
     assert hint in (caught.value.hint or "")
 
 
+def test_a_mark_behind_the_first_line_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ManifestError, match=r"m\.jsonl:2: .* unexpected byte order mark"):
+        _read(tmp_path, f"{WELL}\n\ufeff{WELL}\n")
+
+
 def test_bad_lines_of_other_splits_are_named_too(tmp_path: Path) -> None:
     with pytest.raises(ManifestError, match=r"m\.jsonl:2: broken JSON"):
         _read(tmp_path, f"{WELL}\n{{", split="dev")

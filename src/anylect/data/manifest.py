@@ -286,8 +286,10 @@ def _parse(line: str) -> dict[str, Any]:
     except RecursionError as error:
         raise ManifestError("nested too deeply", hint="a line is one flat object") from error
     except json.JSONDecodeError as error:
+        is_marked = line.startswith("\ufeff")  # behind another file, say
+        reason = "unexpected byte order mark" if is_marked else error.msg.lower()
         raise ManifestError(
-            f"broken JSON at character {error.pos + 1}: {error.msg.lower()}",
+            f"broken JSON at character {error.pos + 1}: {reason}",
             hint='a line is one object: {"audio": "clips/a.wav", "text": "…"}',
         ) from error
     except ValueError as error:
