@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -23,6 +25,12 @@ def test_the_terminal_says_when_the_learning_rate_is_too_high_and_the_run_goes_b
     assert "learning rate too high; going back to update" in words
     assert "see doctor.md" in words
     assert "best dev WER" in done.out
+
+
+def test_kernels_of_language_models_are_not_waited_for() -> None:
+    code = "import sys, anylect.workflows.train; print('numba' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
 
 
 def test_of_several_processes_one_speaks(

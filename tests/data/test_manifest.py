@@ -55,6 +55,19 @@ def test_our_own_name_wins_and_the_other_is_kept_as_unknown(tmp_path: Path) -> N
     assert (utterance.language, utterance.extra) == ("nn", {"lang": "no"})
 
 
+def test_paths_are_seen_from_the_manifest_whatever_stood_above(tmp_path: Path) -> None:
+    near = ["a.wav", "./a.wav", "clips/a.wav", "clips/b.wav", "clips/../a.wav", "clips/..", "c/"]
+    far = ["/a.wav", "//far/a.wav", "/far/a.wav"]
+    above = ["..", "../a.wav", "../b.wav", "../x/../a.wav", "../../a.wav"]
+    lines = [json.dumps({"audio": each, "text": ""}) for each in (*near, *far, *above)]
+    found = [utterance.audio for utterance in _read(tmp_path, "\n".join(lines))]
+    assert found == [
+        *(tmp_path / each for each in near),
+        *(Path(each) for each in far),
+        *((tmp_path / each).resolve() for each in above),
+    ]
+
+
 def test_ids_are_made_up_and_differ(tmp_path: Path) -> None:
     lines = [
         {"audio": "x/1.wav", "text": ""},
@@ -116,6 +129,11 @@ def test_a_bad_line_is_named_with_a_hint(
     assert caught.value.message.startswith(f"{tmp_path / 'm.jsonl'}:3: ")
     assert message in caught.value.message
     assert hint in (caught.value.hint or "")
+
+
+def test_a_mark_behind_the_first_line_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ManifestError, match=r"m\.jsonl:2: .* unexpected byte order mark"):
+        _read(tmp_path, f"{WELL}\n\ufeff{WELL}\n")
 
 
 def test_bad_lines_of_other_splits_are_named_too(tmp_path: Path) -> None:

@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -83,6 +84,61 @@ def test_gradients_of_what_learns_are_those_of_the_library(checkpoint: Path) -> 
     assert ours.keys() == theirs.keys() != set()
     for name, gradient in theirs.items():
         torch.testing.assert_close(ours[name], gradient, atol=1e-3, rtol=1e-3)
+
+
+@settings(max_examples=20)
+@given(
+    st.integers(1, 3),
+    st.integers(1, 400),
+    st.sampled_from([64, 65, 128]),
+    st.integers(0, 70),
+    st.sampled_from([(2, 4, 6), (3, 3, 3), (4, 8, 4)]),
+    st.booleans(),
+)
+def test_wide_kernels_give_what_the_library_gives(
+    batch: int,
+    frames: int,
+    kernel: int,
+    padding: int,
+    shape: tuple[int, int, int],
+    bias: object,
+) -> None:
+    frames += kernel
+    groups, inputs, outputs = shape
+    layer = torch.nn.Conv1d(
+        inputs, outputs, kernel, padding=padding, groups=groups, bias=bool(bias)
+    )
+    rows = torch.randn(batch, inputs, frames, requires_grad=True)
+    found: list[list[Tensor]] = []
+    for is_quick in (False, True):
+        if is_quick:
+            quicken(layer)
+        heard = layer(rows)
+        weights = torch.linspace(-1, 1, heard.numel()).view_as(heard)
+        found.append([heard, *torch.autograd.grad((heard * weights).sum(), [rows, layer.weight])])
+    for theirs, ours in zip(*found, strict=True):
+        torch.testing.assert_close(ours, theirs, atol=1e-3, rtol=1e-3)
+
+
+def test_positions_are_told_by_transforms(monkeypatch: pytest.MonkeyPatch) -> None:
+    transformed: list[int] = []
+    monkeypatch.setattr(torch.fft, "rfft", _counting(transformed, torch.fft.rfft))
+    module = build(num_conv_pos_embeddings=128, num_conv_pos_embedding_groups=2)
+    module(torch.randn(1, 160_000))
+    assert not transformed
+    quicken(module)
+    module(torch.randn(1, 16_000))
+    assert not transformed, "a second of speech is too short for it to pay"
+    module(torch.randn(1, 160_000))
+    assert transformed
+
+
+def _counting(calls: list[int], function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    def counted(*given: Tensor, **more: int) -> Tensor:
+        calls.append(1)
+        return function(*given, **more)
+
+    return counted
 
 
 def test_convolutions_that_learn_are_left_to_the_library() -> None:

@@ -93,7 +93,7 @@ def hear(
     **changes: float,
 ) -> Doctor:
     """Let a doctor hear a curve; a model that does not listen has a loss of 3."""
-    known = Patient(deaf_loss=3.0, taught=100, empty=0, too_long=0)
+    known = Patient(measure=lambda: 3.0, taught=100, empty=0, too_long=0)
     doctor = Doctor(patient or known)
     doctor.begin(updates=100_000, warmup=500)
     for number, loss in enumerate(losses, start=1):
@@ -128,11 +128,13 @@ LEARNT = [*PLATEAU, *falling(2.9, 0.3, 100)]
         ("learning rate too high", lambda: hear([math.nan] * 5, non_finite=10)),
         (
             "labels empty",
-            lambda: hear([], patient=Patient(deaf_loss=3.0, taught=70, empty=30, too_long=0)),
+            lambda: hear([], patient=Patient(measure=lambda: 3.0, taught=70, empty=30, too_long=0)),
         ),
         (
             "labels longer than audio",
-            lambda: hear(LEARNT, patient=Patient(deaf_loss=3.0, taught=7, empty=0, too_long=3)),
+            lambda: hear(
+                LEARNT, patient=Patient(measure=lambda: 3.0, taught=7, empty=0, too_long=3)
+            ),
         ),
         ("labels longer than audio", lambda: hear(LEARNT, infeasible=20)),
     ],
@@ -145,6 +147,20 @@ def test_curves_get_their_verdict(verdict: str, heard: Callable[[], Doctor]) -> 
 
 
 LINE = ("loss", "blank_rate", "gradient_norm", "updates", "utterances")
+
+
+def test_the_loss_without_listening_is_computed_once_and_not_before_it_matters() -> None:
+    asked: list[float] = []
+
+    def measure() -> float:
+        asked.append(3.0)
+        return 3.0
+
+    patient = Patient(measure=measure, taught=100, empty=0, too_long=0)
+    hear([9.0] * 4, patient=patient)
+    assert not asked
+    assert hear(LEARNT, patient=patient).verdict == "learning"
+    assert len(asked) == 1
 
 
 def test_a_dev_set_that_is_read_worse_and_worse_means_overfitting() -> None:

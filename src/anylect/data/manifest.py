@@ -45,11 +45,10 @@ def read_manifest(path: Path | str, *, split: str | None = None) -> Iterator[Utt
             missing or mistyped value, or an id that stands on an earlier line.
     """
     path = Path(path)
-    ids = _Ids()
+    met = _Met(path.parent)
     for number, line in read_lines(path):
         try:
-            fields = _parse(line)
-            utterance = parse_utterance(fields, folder=path.parent, line=number, ids=ids)
+            utterance = parse_utterance(_parse(line), line=number, met=met)
         except ManifestError as flaw:
             raise _placed(flaw, path, number) from flaw.__cause__
         except _TakenError as taken:
@@ -115,16 +114,13 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
         ) from error
 
 
-def parse_utterance(
-    fields: dict[str, Any], *, folder: Path, line: int, ids: "_Ids | None" = None
-) -> Utterance:
+def parse_utterance(fields: dict[str, Any], *, line: int, met: "_Met") -> Utterance:
     """Turn a manifest's object into an utterance.
 
     Args:
         fields: The object; it is used up.
-        folder: What a relative audio path is relative to.
         line: Tells apart made-up ids that would otherwise be equal.
-        ids: The ids of earlier lines; None if they do not matter.
+        met: What earlier lines had.
 
     Raises:
         ManifestError: Without a place, for a missing or mistyped value.
@@ -146,19 +142,18 @@ def parse_utterance(
             hint="the recording has no audio: remove the line; or remove `duration` to have it "
             "measured",
         )
-    ids = ids or _Ids()
     given = _take_name(fields, "id")
-    names = {name: _take_name(fields, name) for name in _OPTIONAL_TEXTS}
+    names = {name: _take_name(fields, name) for name in _OPTIONAL_TEXTS if name in fields}
     utterance = Utterance(
-        audio=_resolve(folder, audio),
+        audio=met.place(audio),
         text=text,
-        id=given or ids.make_up(audio, start=start or 0.0, line=line),
+        id=given or met.make_up(audio, start=start or 0.0, line=line),
         duration=duration,
         start=start or 0.0,
-        extra=MappingProxyType(fields) if fields else MappingProxyType({}),
+        extra=MappingProxyType(fields),
         **names,
     )
-    if not ids.claim(utterance.id) and given:
+    if not met.claim(utterance.id) and given:
         raise _TakenError(utterance)
     return utterance
 
@@ -231,11 +226,34 @@ class Encoder:
         return near if near.endswith(os.sep) else near + os.sep
 
 
-class _Ids:
-    """The ids met so far, by their hashes, which take half the memory of their texts."""
+class _Met:
+    """What the lines so far had: ids, by their hashes, and the folders of recordings.
 
-    def __init__(self) -> None:
+    Hashes take half the memory of texts; to find a folder takes longer than all else of a line.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
         self._seen: set[int] = set()
+        self._places: dict[str, Path] = {}
+
+    def place(self, audio: str) -> Path:
+        """Find where a recording lies, seen from the manifest's folder."""
+        folder, slash, name = audio.rpartition("/")
+        if name == "..":
+            return self._from_here(audio)
+        folder += slash
+        if folder not in self._places:
+            if len(self._places) >= _FOLDERS_REMEMBERED:
+                self._places.clear()
+            self._places[folder] = self._from_here(folder)
+        return self._places[folder] / name
+
+    def _from_here(self, path: str) -> Path:
+        if not path.startswith(".."):
+            return self._folder / path
+        real = os.path.realpath(self._folder)
+        return Path(os.path.normpath(os.path.join(real, path)))  # noqa: PTH118
 
     def claim(self, name: str) -> bool:
         """Remember an id and say whether it is (all but surely) new."""
@@ -264,12 +282,14 @@ class _TakenError(Exception):
 
 def _parse(line: str) -> dict[str, Any]:
     try:
-        fields = json.loads(line, parse_constant=_refuse_constant)
+        fields = _DECODER.decode(line)
     except RecursionError as error:
         raise ManifestError("nested too deeply", hint="a line is one flat object") from error
     except json.JSONDecodeError as error:
+        is_marked = line.startswith("\ufeff")  # behind another file, say
+        reason = "unexpected byte order mark" if is_marked else error.msg.lower()
         raise ManifestError(
-            f"broken JSON at character {error.pos + 1}: {error.msg.lower()}",
+            f"broken JSON at character {error.pos + 1}: {reason}",
             hint='a line is one object: {"audio": "clips/a.wav", "text": "…"}',
         ) from error
     except ValueError as error:
@@ -286,6 +306,10 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ManifestError(
         f"`{name}` is not a number in JSON", hint="write `null`, or leave the key out"
     )
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
+"""One for all lines: making it takes longer than reading one."""
 
 
 def _take_text(fields: dict[str, Any], name: str) -> str:
@@ -324,12 +348,6 @@ def _take_seconds(fields: dict[str, Any], name: str) -> float | None:
     return float(value)
 
 
-def _resolve(folder: Path, audio: str) -> Path:
-    if not audio.startswith(".."):
-        return folder / audio
-    return Path(os.path.normpath(os.path.join(os.path.realpath(folder), audio)))  # noqa: PTH118
-
-
 def _decode(path: Path, number: int, raw: bytes) -> str:
     try:
         return raw.decode("utf-8")
@@ -352,12 +370,12 @@ def _placed(flaw: ManifestError, path: Path, number: int) -> ManifestError:
 
 
 def _refuse_duplicate(path: Path, number: int, name: str) -> None:
-    ids = _Ids()
+    met = _Met(path.parent)
     for earlier, line in read_lines(path):
         if earlier >= number:
             return
         try:
-            utterance = parse_utterance(_parse(line), folder=path.parent, line=earlier, ids=ids)
+            utterance = parse_utterance(_parse(line), line=earlier, met=met)
         except _TakenError as taken:
             utterance = taken.utterance
         if utterance.id == name:

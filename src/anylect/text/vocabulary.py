@@ -6,6 +6,7 @@ is the empty text; on disk they are `|` and `<pad>`. The translation happens her
 else.
 """
 
+import contextlib
 import unicodedata
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -71,8 +72,9 @@ class Vocabulary:
         Raises:
             VocabularyError: For a character no token spells, unless there is an unknown token.
         """
-        if self._longest == 1 and self._ids.keys() >= set(text):
-            return [self._ids[character] for character in text]
+        if self._longest == 1:
+            with contextlib.suppress(KeyError):  # of a character no token spells
+                return list(map(self._ids.__getitem__, text))
         spelt: list[int] = []
         for piece, index in self.spell(text):
             if index is None:

@@ -7,8 +7,9 @@ send a run back whose learning rate proved too high.
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cached_property, partial
 from statistics import median
 from typing import Any
 
@@ -81,14 +82,19 @@ ALARMS = ("learning rate too high", "labels empty", "labels longer than audio", 
 class Patient:
     """What is known of a run before it begins."""
 
-    deaf_loss: float
-    """Of the best model that does not listen, nats per token."""
+    measure: Callable[[], float]
+    """Computes `deaf_loss`, which takes longer than some updates do."""
     taught: int
     """Utterances that are learnt from."""
     empty: int
     """Utterances left out since nothing is left of their transcripts."""
     too_long: int
     """Utterances left out since their transcripts are longer than their audio."""
+
+    @cached_property
+    def deaf_loss(self) -> float:
+        """Of the best model that does not listen, nats per token; computed when first asked for."""
+        return self.measure()
 
 
 @dataclass(frozen=True)
@@ -132,7 +138,7 @@ def describe_patient(
     """Find out what there is to learn, and what could be reached without listening."""
     counts = Counter(each.reason for each in left_out)
     return Patient(
-        deaf_loss=deaf_loss(lessons, model.count_frames, blank=model.vocabulary.blank),
+        measure=partial(deaf_loss, lessons, model.count_frames, blank=model.vocabulary.blank),
         taught=len(lessons),
         empty=counts[EMPTY],
         too_long=counts[TOO_LONG],

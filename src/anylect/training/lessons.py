@@ -4,15 +4,14 @@ CTC writes at most one label a frame and needs a blank between equal neighbours;
 with more labels than that can never be learnt, and would only add infinities to the loss.
 """
 
-import itertools
-from collections.abc import Iterable, Sequence
+import operator
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from anylect.audio.load import probe
 from anylect.errors import AudioError
 from anylect.models.checkpoints import CheckpointModel
 from anylect.records import Utterance
-from anylect.text.normalize import Normalizer
 
 EMPTY = "with an empty transcript"
 TOO_LONG = "with more labels than frames"
@@ -37,10 +36,14 @@ class LeftOut:
 
 
 def make_lessons(
-    utterances: Iterable[Utterance], normalizer: Normalizer, model: CheckpointModel
+    utterances: Sequence[Utterance], texts: Sequence[str], model: CheckpointModel
 ) -> tuple[list[Lesson], list[LeftOut]]:
-    """Label every utterance that can be taught; say why for every other."""
-    made = [_spell(utterance, normalizer, model) for utterance in utterances]
+    """Label every utterance that can be taught, given its normalised text; say why for others."""
+    encode = model.vocabulary.encode
+    made = [
+        _make(utterance, tuple(encode(text)))
+        for utterance, text in zip(utterances, texts, strict=True)
+    ]
     lessons = [each for each in made if isinstance(each, Lesson)]
     frames = model.count_frames_each([each.utterance.duration or 0.0 for each in lessons])
     counts = iter(frames)
@@ -58,14 +61,11 @@ def frames_needed(labels: Sequence[int]) -> int:
         >>> frames_needed([1, 1, 2])
         4
     """
-    repeats = sum(left == right for left, right in itertools.pairwise(labels))
+    repeats: int = sum(map(operator.eq, labels, labels[1:]))
     return len(labels) + repeats
 
 
-def _spell(
-    utterance: Utterance, normalizer: Normalizer, model: CheckpointModel
-) -> Lesson | LeftOut:
-    labels = tuple(model.vocabulary.encode(normalizer(utterance.text)))
+def _make(utterance: Utterance, labels: tuple[int, ...]) -> Lesson | LeftOut:
     if not labels:
         return LeftOut(utterance, EMPTY, repr(utterance.text))
     if utterance.duration is None:
@@ -79,6 +79,8 @@ def _spell(
 
 def _judge(lesson: Lesson, frames: int) -> Lesson | LeftOut:
     """Leave a lesson out that CTC cannot write in so many frames."""
+    if 2 * len(lesson.labels) <= frames:  # whatever they are
+        return lesson
     needed = frames_needed(lesson.labels)
     if needed <= frames:
         return lesson

@@ -33,6 +33,8 @@ class Passage:
 
     def duration(self, durations: NDArray[np.float64]) -> float:
         """Add up what is heard: the utterances, of `durations` (N,) seconds, and the pauses."""
+        if not self.pauses:
+            return float(durations[self.positions[0]])
         return float(durations[list(self.positions)].sum()) + sum(self.pauses)
 
     def apart(self) -> "list[Passage]":

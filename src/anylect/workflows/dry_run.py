@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from anylect.records import Utterance
+from anylect.text.vocabulary import build_vocabulary
 from anylect.workflows.train import (
     TrainConfig,
     choose_normalizer,
-    collect_labels,
     nothing_to_learn,
     read_sides,
 )
@@ -124,10 +124,11 @@ def dry_run(config: TrainConfig) -> DryRunReport:
     use_threads(config.threads)
     utterances, dev = read_sides(config)
     normalizer = choose_normalizer(config, utterances)
-    vocabulary = collect_labels(config, utterances, normalizer)
+    texts = [normalizer(utterance.text) for utterance in utterances]
+    vocabulary = build_vocabulary(texts, unknown=config.data.unknown_token)
     options = replace(config.model, from_config=config.model.checkpoint is not None)
     model = build_model(options, vocabulary, seed=config.seed, shapes_only=True)
-    lessons, left_out = within_limits(*make_lessons(utterances, normalizer, model), config.data)
+    lessons, left_out = within_limits(*make_lessons(utterances, texts, model), config.data)
     if not lessons:
         raise nothing_to_learn(config, left_out)
     plan = _plan(config, lessons, model)

@@ -18,14 +18,13 @@ from anylect.config import load_config, refuse_below, save_config, to_mapping
 from anylect.data.manifest import manifest_checksum, read_manifest
 from anylect.data.statement import describe_data
 from anylect.errors import AudioError, ConfigError, ManifestError, TrainingError
-from anylect.hub.bundle import save_bundle
 from anylect.hub.evidence import without_places
 from anylect.hub.push import Pusher, PushOptions
 from anylect.models.options import ModelOptions
 from anylect.records import Utterance
 from anylect.text.normalize import Normalizer, default_normalizer, load_normalizer
 from anylect.text.recipes import written_without_spaces
-from anylect.text.vocabulary import Vocabulary, build_vocabulary
+from anylect.text.vocabulary import build_vocabulary
 from anylect.training.history import summarize
 from anylect.training.journal import Journal, Listener, read_journal
 from anylect.training.options import (
@@ -146,9 +145,10 @@ def train(
     _refuse_pushed_shards(config, team)
     utterances, dev = read_sides(config)
     normalizer = choose_normalizer(config, utterances)
-    vocabulary = collect_labels(config, utterances, normalizer)
+    texts = [normalizer(utterance.text) for utterance in utterances]
+    vocabulary = build_vocabulary(texts, unknown=config.data.unknown_token)
     model = build_model(config.model, vocabulary, device=str(team.device), seed=config.seed)
-    lessons, left_out = within_limits(*make_lessons(utterances, normalizer, model), config.data)
+    lessons, left_out = within_limits(*make_lessons(utterances, texts, model), config.data)
     if not lessons:
         raise nothing_to_learn(config, left_out)
     team.agree((len(lessons), len(vocabulary)), what=f"{config.manifest}: utterances and tokens")
@@ -251,6 +251,8 @@ def _save(
     **figures: Any,  # noqa: ANN401  JSON values
 ) -> Path:
     """Write a bundle with what is known of its training."""
+    from anylect.hub.bundle import save_bundle  # with the kernels of language models
+
     evidence = {
         "anylect": __version__,
         "train_utterances": len(lessons),
@@ -327,14 +329,6 @@ def nothing_to_learn(config: TrainConfig, left_out: "Sequence[LeftOut]") -> Trai
         f"e.g. {left_out[0].utterance.id}: {left_out[0].detail}",
         hint="check transcripts and durations; models with a finer frame step need fewer seconds",
     )
-
-
-def collect_labels(
-    config: TrainConfig, utterances: Sequence[Utterance], normalizer: Normalizer
-) -> Vocabulary:
-    """Collect the tokens that the transcripts are written with."""
-    texts = (normalizer(utterance.text) for utterance in utterances)
-    return build_vocabulary(texts, unknown=config.data.unknown_token)
 
 
 def choose_normalizer(config: TrainConfig, utterances: Sequence[Utterance]) -> Normalizer:
