@@ -1,8 +1,5 @@
 """`anylect train`."""
 
-import contextlib
-import gc
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -63,25 +60,11 @@ def _train(settings: "TrainConfig", *, resume: bool) -> None:
     from anylect.cli.terminal import TrainingView
     from anylect.workflows.train import train
 
-    with TrainingView() as view, _few_collections():
+    with TrainingView() as view:
         report = train(settings, listeners=[view], resume=resume)
     if report.rank == 0:  # of several processes one speaks
         for line in report.lines():
             click.echo(line)
-
-
-@contextlib.contextmanager
-def _few_collections() -> Iterator[None]:
-    """Let Python look for cycles hardly ever: what is made until the first update stays.
-
-    That is a million objects for 100 hours, and an update leaves no cycles (measured).
-    """
-    before = gc.get_threshold()
-    gc.set_threshold(2_000_000, 20, 20)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
 
 
 def _report(settings: "TrainConfig") -> None:

@@ -130,6 +130,19 @@ def train(
         ManifestError: When a split is missing.
         TrainingError: When nothing can be learnt, or a checkpoint is broken.
     """
+    from anylect.training.garbage import put_off_collections
+
+    with put_off_collections() as settle:
+        return _train(config, listeners, resume=resume, settle=settle)
+
+
+def _train(
+    config: TrainConfig,
+    listeners: Sequence[Listener],
+    *,
+    resume: bool,
+    settle: Callable[[], None],
+) -> TrainReport:
     from anylect.models.build import build_model
     from anylect.training.doctor import describe_patient
     from anylect.training.lessons import make_lessons
@@ -167,6 +180,7 @@ def train(
         watch=_open_watch(config, team, journal, describe_patient(lessons, left_out, model)),
         team=team,
     )
+    settle()
     outcome = training.run(config.output / "checkpoints", resume=resume)
     heard = [each for each in lessons if each.utterance.id not in training.unreadable]
     bundle = config.output / "bundle"
