@@ -6,6 +6,7 @@ corpus made in memory that any model which listens must learn.
 
 import importlib.util
 import os
+import signal
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ from anylect.records import Utterance
 from anylect.workflows.train import TrainConfig, train
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# A shell that starts something in the background has it ignore Ctrl-C, which is tested here.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 # A busy machine must not fail a law.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
