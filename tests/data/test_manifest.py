@@ -157,11 +157,16 @@ def test_another_encoding_is_refused(
     assert hint in (caught.value.hint or "")
 
 
-@pytest.mark.parametrize("name", ["missing.jsonl", "."])
-def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, name: str) -> None:
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     with pytest.raises(ManifestError, match="cannot be read") as caught:
-        next(read_manifest(tmp_path / name))
+        next(read_manifest(tmp_path))
     assert caught.value.hint == "check the path and its permissions"
+
+
+def test_who_has_no_manifest_learns_how_to_make_one(tmp_path: Path) -> None:
+    with pytest.raises(ManifestError, match=r"missing.jsonl: no such manifest") as caught:
+        next(read_manifest(tmp_path / "missing.jsonl"))
+    assert "anylect prepare" in (caught.value.hint or "")
 
 
 def test_a_manifest_is_read_lazily(tmp_path: Path) -> None:

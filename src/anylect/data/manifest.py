@@ -45,6 +45,12 @@ def read_manifest(path: Path | str, *, split: str | None = None) -> Iterator[Utt
             missing or mistyped value, or an id that stands on an earlier line.
     """
     path = Path(path)
+    if not path.exists():
+        raise ManifestError(
+            f"{path}: no such manifest",
+            hint="`anylect prepare CORPUS -o FOLDER` writes FOLDER/manifest.jsonl; "
+            "the first lines of a recipe say which corpus it wants",
+        )
     met = _Met(path.parent)
     for number, line in read_lines(path):
         try:
