@@ -29,23 +29,17 @@ BEAM = np.dtype(
     ],
     align=True,
 )
-MOVE = np.dtype(
-    [
-        ("key", np.uint64),  # history, node and last in one integer
-        ("weight", np.float64),
-        ("score", np.float64),
-        ("hot", np.int32),
-        ("future", np.int32),
-    ],
-    align=True,
-)
+_MOVE = [
+    ("key", np.uint64),  # history, node and last in one integer
+    ("weight", np.float64),
+    ("score", np.float64),
+    ("hot", np.int32),
+    ("future", np.int32),
+]
+MOVE = np.dtype(_MOVE, align=True)
 CANDIDATE = np.dtype(
     [
-        ("key", np.uint64),
-        ("weight", np.float64),
-        ("score", np.float64),
-        ("hot", np.int32),
-        ("future", np.int32),
+        *_MOVE,
         ("first", np.int32),  # the first candidate that differs in nothing but its history
         ("best", np.int32),  # of a first one: the best of those that are kept, -1 before
     ],
