@@ -207,7 +207,9 @@ def test_splits_of_the_corpus_may_be_drawn_anew(tmp_path: Path) -> None:
     table = _write_table(tmp_path / "corpus", rows)
     report = _prepare(table, tmp_path / "kept")
     assert list(report.splits) == ["train"]
-    assert report.notes == ("no utterance in dev and test",)
+    assert report.notes == (
+        "no utterance in dev and test; `--set splits.keep=false` divides the corpus anew",
+    )
     report = _prepare(table, tmp_path / "drawn", splits=SplitOptions(keep=False))
     assert list(report.splits) == ["train", "dev", "test"]
 

@@ -221,10 +221,14 @@ class _Intake:
 
     def plan(self) -> SplitPlan:
         """Divide what was kept, or keep the corpus's own division."""
-        given = np.array(self._sides, dtype=np.uint8)
-        if self.config.splits.keep and np.any(given < NOWHERE):
-            return join_training(self._roll, given)
+        if self.keeps_splits:
+            return join_training(self._roll, np.array(self._sides, dtype=np.uint8))
         return plan_splits(self._roll, self.config.splits)
+
+    @property
+    def keeps_splits(self) -> bool:
+        """Whether the corpus has a division of its own, and that is kept."""
+        return self.config.splits.keep and any(side < NOWHERE for side in self._sides)
 
     def is_stray(self, position: int) -> bool:
         """Say whether an utterance is written otherwise than most of its language."""
@@ -334,7 +338,9 @@ class _Outlet:
         empty = [name for name in SPLITS if not self._counts[name]]
         if len(empty) == len(SPLITS):
             return ["nothing was kept"]
-        return [f"no utterance in {' and '.join(empty)}"] if empty else []
+        advice = "; `--set splits.keep=false` divides the corpus anew"
+        note = f"no utterance in {' and '.join(empty)}"
+        return [note + advice * self._intake.keeps_splits] if empty else []
 
     def _object(self, utterance: Utterance, side: int, *, stray: bool) -> Dropped | None:
         if side == NOWHERE:

@@ -317,7 +317,8 @@ def _check_split(config: TrainConfig, split: str | None, utterances: Sequence[Ut
     if not utterances:
         raise ManifestError(
             f"{config.manifest}: no utterance has split `{split}`",
-            hint="`anylect prepare` makes splits that share neither speakers nor sentences",
+            hint="`anylect prepare` with `--set splits.keep=false` divides any corpus, so that "
+            "the sides share neither speakers nor sentences",
         )
     flaw = ""
     for utterance in utterances:
