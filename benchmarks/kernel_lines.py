@@ -124,24 +124,28 @@ def _place(addresses: Counter[int], binary: Path) -> Hits:
     from anylect.decoding.beam_kernels import hear
 
     compiled: Any = hear
-    library = compiled.overloads[compiled.signatures[0]].library
-    binary.write_bytes(library._get_compiled_object())
+    machine_code = compiled.overloads[compiled.signatures[0]].library
+    binary.write_bytes(machine_code._get_compiled_object())
     names = subprocess.run(["nm", "-S", binary], capture_output=True, text=True, check=True)
     hits: Hits = Counter()
     for line in names.stdout.splitlines():
         fields = line.split()
         if len(fields) != 4 or fields[2] not in "tTwW":
             continue
-        offset, size, loaded = int(fields[0], 16), int(fields[1], 16), _loaded(library, fields[3])
+        offset, size, loaded = (
+            int(fields[0], 16),
+            int(fields[1], 16),
+            _loaded(machine_code, fields[3]),
+        )
         for address, count in addresses.items():
             if loaded <= address < loaded + size:
                 hits[offset + address - loaded] += count
     return hits
 
 
-def _loaded(library: Any, name: str) -> int:  # noqa: ANN401  numba's
+def _loaded(machine_code: Any, name: str) -> int:  # noqa: ANN401  numba's
     """Return where a function lies in this process; 0 for one that cannot be asked for."""
-    return int(library.get_pointer_to_function(name) or 0)
+    return int(machine_code.get_pointer_to_function(name) or 0)
 
 
 def _lines(binary: Path, addresses: list[int]) -> Iterator[tuple[int, list[str]]]:
