@@ -23,10 +23,11 @@ from pathlib import Path
 from typing import Any
 
 os.environ["NUMBA_DEBUGINFO"] = "1"
-os.environ["NUMBA_CACHE_DIR"] = tempfile.mkdtemp(prefix="anylect-kernel-lines-")
+KERNELS = tempfile.TemporaryDirectory(prefix="anylect-kernel-lines-")
+os.environ["NUMBA_CACHE_DIR"] = KERNELS.name
 
-import numpy as np
-from numba.core.cpu import CPUTargetOptions
+import numpy as np  # noqa: E402  numba reads the environment once
+from numba.core.cpu import CPUTargetOptions  # noqa: E402
 
 FREQUENCY = 4000
 Hits = Counter[int]

@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 def load_config(
-    kind: type[T], path: Path | None = None, *, overrides: Sequence[str] = (), **given: Any
+    kind: type[T], path: Path | None = None, /, *, overrides: Sequence[str] = (), **given: Any
 ) -> T:
     """Build a configuration from a TOML file, then overrides, then keyword arguments.
 

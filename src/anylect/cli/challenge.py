@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -30,7 +29,7 @@ def command() -> None:
 @click.option("--language", help="BCP 47 tag the submission is for; by default that of its card.")
 @_JSON
 @_SET
-def check(overrides: tuple[str, ...], *, as_json: bool, **given: Any) -> None:  # noqa: ANN401
+def check(overrides: tuple[str, ...], *, as_json: bool, **given: object) -> None:
     """Check REPO against the rules, without running anything of it.
 
     Exit 0 only where every rule could be checked and is kept.
@@ -61,7 +60,7 @@ def check(overrides: tuple[str, ...], *, as_json: bool, **given: Any) -> None:  
 @click.option("--normalizer", type=_PATH, help="The organisers' normalizer.json.")
 @click.option("--python", type=_PATH, help="Interpreter with what the submission needs.")
 @_SET
-def run(overrides: tuple[str, ...], **given: Any) -> None:  # noqa: ANN401
+def run(overrides: tuple[str, ...], **given: object) -> None:
     """Run REPO on MANIFEST in a cell that holds no references, and score what it answers.
 
     The submission gets recordings under neutral names, no network, and limits of time, memory and
@@ -81,7 +80,7 @@ def run(overrides: tuple[str, ...], **given: Any) -> None:  # noqa: ANN401
 @_ALONE
 @_JSON
 @_SET
-def score(overrides: tuple[str, ...], *, as_json: bool, **given: Any) -> None:  # noqa: ANN401
+def score(overrides: tuple[str, ...], *, as_json: bool, **given: object) -> None:
     """Combine what `run` left in FOLDER: a third for each set, or Common Voice alone."""
     from anylect.workflows.challenge_score import ChallengeScoreConfig, score_submission
 
@@ -102,7 +101,7 @@ def board() -> None:
 @click.argument("folder", type=_PATH)
 @_ALONE
 @_SET
-def add(overrides: tuple[str, ...], **given: Any) -> None:  # noqa: ANN401
+def add(overrides: tuple[str, ...], **given: object) -> None:
     """Enter what `run` left in FOLDER into BOARD, which is made if it is not there."""
     from anylect.workflows.challenge_board import BoardAddConfig, add_entry
 
@@ -115,7 +114,7 @@ def add(overrides: tuple[str, ...], **given: Any) -> None:  # noqa: ANN401
 @click.option("-o", "--output", required=True, type=_PATH, help="Folder for the pages.")
 @click.option("--title", help="Above every page.")
 @_SET
-def site(overrides: tuple[str, ...], **given: Any) -> None:  # noqa: ANN401
+def site(overrides: tuple[str, ...], **given: object) -> None:
     """Lay BOARD out as static pages: an index, and a page for each language."""
     from anylect.workflows.challenge_board import BoardSiteConfig, build_site
 

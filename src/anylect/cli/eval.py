@@ -1,7 +1,6 @@
 """`anylect eval`, the same program as the `eval.py` of every bundle."""
 
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -43,7 +42,7 @@ from anylect.config import load_config
 )
 @lm_option
 @set_option("parity=refuse")
-def command(overrides: tuple[str, ...], **given: Any) -> None:  # noqa: ANN401
+def command(overrides: tuple[str, ...], **given: object) -> None:
     """Score a model on a data set: WER and CER as fractions, in the challenge's files.
 
     The result goes to stdout as `WER: …` and `CER: …`; intervals, speed and what cutting changes

@@ -1,7 +1,6 @@
 """`anylect evaluate`."""
 
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -23,7 +22,7 @@ from anylect.config import load_config
 @hotwords_option
 @device_option
 @set_option("seed=1")
-def command(overrides: tuple[str, ...], **given: Any) -> None:  # noqa: ANN401
+def command(overrides: tuple[str, ...], **given: object) -> None:
     """Score BUNDLE on MANIFEST: WER and CER with 95 % intervals, and a signature to quote."""
     from anylect.cli.terminal import bar
     from anylect.workflows.evaluate import EvaluateConfig, evaluate

@@ -1,7 +1,6 @@
 """`anylect pull`."""
 
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -17,8 +16,9 @@ from anylect.config import load_config
     help="A folder; by default the cache of the Hub's own library.",
 )
 @click.option("--revision", help="Branch, tag or commit; the newest by default.")
-def command(**given: Any) -> None:  # noqa: ANN401
+def command(repository: str, output: Path | None, revision: str | None) -> None:
     """Download the bundle REPOSITORY (`someone/something`) and print where it is."""
     from anylect.workflows.pull import PullConfig, pull
 
-    click.echo(pull(load_config(PullConfig, **given)))
+    config = load_config(PullConfig, repository=repository, output=output, revision=revision)
+    click.echo(pull(config))

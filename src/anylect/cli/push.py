@@ -1,7 +1,6 @@
 """`anylect push`."""
 
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -16,7 +15,7 @@ from anylect.config import load_config
 @click.option("--dry-run", is_flag=True, default=None, help="Only list what would be uploaded.")
 @click.option("--tag", help="Name this state, e.g. `v1`.")
 @set_option("check=false")
-def command(overrides: tuple[str, ...], **given: Any) -> None:  # noqa: ANN401
+def command(overrides: tuple[str, ...], **given: object) -> None:
     """Upload BUNDLE to REPOSITORY (`someone/something`), then pull and load it as a check.
 
     The card is written anew from the evidence first. HF_ENDPOINT leads to another hub than

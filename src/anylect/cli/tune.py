@@ -1,7 +1,6 @@
 """`anylect tune`."""
 
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -26,7 +25,7 @@ from anylect.config import load_config
 @click.option("--force", is_flag=True, default=None, help="Install it even if it gains nothing.")
 @device_option
 @set_option("threads=8")
-def command(overrides: tuple[str, ...], **given: Any) -> None:  # noqa: ANN401
+def command(overrides: tuple[str, ...], **given: object) -> None:
     """Find how much BUNDLE shall trust a language model, on the dev utterances of MANIFEST.
 
     Tries weights and beam widths, keeps the best in the bundle, and says what they gain over none.

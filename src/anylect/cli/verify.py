@@ -1,7 +1,6 @@
 """`anylect verify`."""
 
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -19,7 +18,7 @@ from anylect.config import load_config
 @click.option("--name", help="Only this evaluation of the evidence, e.g. `manifest.test`.")
 @device_option
 @set_option("parity=false")
-def command(overrides: tuple[str, ...], **given: Any) -> None:  # noqa: ANN401
+def command(overrides: tuple[str, ...], **given: object) -> None:
     """Measure again what BUNDLE claims, and say whether it holds and what differs.
 
     Exit 0 where every claim was measured and holds, 1 otherwise.

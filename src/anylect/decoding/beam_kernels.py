@@ -12,7 +12,6 @@ open     any word; unknown ones are punished as soon as no known word begins lik
 """
 
 import math
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +38,7 @@ from anylect.decoding.search import (
     TWINS,
     UNKNOWNS,
     WANTED,
+    Record,
     Search,
 )
 from anylect.lm.ngram import advance
@@ -159,7 +159,7 @@ def _take_blank(search: Search, prob: float, rules: Rules) -> None:
 
 
 @inlined
-def _arrive(search: Search, move: Any) -> None:  # noqa: ANN401
+def _arrive(search: Search, move: Record) -> None:
     """Make a move a candidate, or add it to the one that has arrived there before.
 
     Those that differ in nothing but a history without consequences are told of one another.
@@ -192,7 +192,7 @@ def _arrive(search: Search, move: Any) -> None:  # noqa: ANN401
 
 
 @inlined
-def _most(world: World, rules: Rules, beam: Any) -> float:  # noqa: ANN401
+def _most(world: World, rules: Rules, beam: Record) -> float:
     """Return the most that a beam can score in a frame, but for tokens and ends of words."""
     if beam.hot == 0 and rules.ending != ANYWHERE:
         return float(beam.weight)

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 
 Records = NDArray[Any]
 """Of one of the kinds below; kernels read their fields as attributes."""
+Record = Any
+"""One of them, as kernels see it."""
 
 BEAM = np.dtype(
     [
