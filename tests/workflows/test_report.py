@@ -111,7 +111,7 @@ def test_places_that_do_not_serve_are_refused(tmp_path: Path) -> None:
         report(ReportConfig(evidence=(tmp_path / "none",)))
     bundle = leave(tmp_path, spoken(wrong=2))
     (tmp_path / "file").write_text("")
-    with pytest.raises(ConfigError, match="cannot be written"):
+    with pytest.raises(ConfigError, match="file: cannot be made a folder"):
         report(ReportConfig(evidence=(bundle,), output=tmp_path / "file" / "a.html"))
     with pytest.raises(ConfigError, match="no journal"):
         report(

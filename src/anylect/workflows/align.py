@@ -18,6 +18,7 @@ from anylect.hub.bundle import load_bundle
 from anylect.models.acoustic import AcousticModel
 from anylect.records import Emissions, Word
 from anylect.text.vocabulary import Vocabulary, name_character
+from anylect.workflows.folders import write_text
 from anylect.workflows.transcript import TranscriptLine, read_transcript
 
 DOUBTFUL = 0.1
@@ -139,7 +140,7 @@ def align(config: AlignConfig) -> AlignReport:
         options=CaptionOptions(joiner=joiner),
     )
     if config.output is not None:
-        _save(written, config.output)
+        write_text(config.output, written)
     return AlignReport(
         lines=aligned, cost=cost, duration=duration, written=written, path=config.output
     )
@@ -256,13 +257,3 @@ def _check_characters(
         f"lines that have them: {', '.join(names)}{', …' if len(lacking) > 5 else ''}",
         hint="write out what is said, numbers and abbreviations in words, in the model's letters",
     )
-
-
-def _save(written: str, path: Path) -> None:
-    try:
-        path.write_text(written, encoding="utf-8", errors="backslashreplace")
-    except OSError as error:
-        raise ConfigError(
-            f"{path}: cannot be written ({error.strerror})",
-            hint="choose another output file, or make room",
-        ) from error

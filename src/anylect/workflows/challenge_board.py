@@ -7,11 +7,11 @@ from typing import Any
 from anylect.challenge.board import Board, Entry
 from anylect.challenge.combined import KINDS, Combined
 from anylect.challenge.ranks import METHOD, Standing, rank
-from anylect.errors import ConfigError, SubmissionError
+from anylect.errors import SubmissionError
 from anylect.evaluation.leaderboard_page import Line, index_page, language_page
 from anylect.hub.evidence import today
 from anylect.workflows.challenge_score import ChallengeScoreConfig, score_submission
-from anylect.workflows.folders import make_folder
+from anylect.workflows.folders import make_folder, write_text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +111,9 @@ def build_site(config: BoardSiteConfig) -> list[Path]:
         )
     pages["index.html"] = index_page(overview, title=config.title)
     make_folder(config.output)
-    return [_write(config.output / name, text) for name, text in pages.items()]
+    for name, page in pages.items():
+        write_text(config.output / name, page)
+    return [config.output / name for name in pages]
 
 
 def _line(entry: Entry, standing: Standing, entries: list[Entry]) -> Line:
@@ -135,14 +137,3 @@ def _line(entry: Entry, standing: Standing, entries: list[Entry]) -> Line:
         signature=entry.signature,
         signatures=[each.signature for each in entry.scores.values()],
     )
-
-
-def _write(path: Path, text: str) -> Path:
-    try:
-        path.write_text(text, encoding="utf-8", errors="backslashreplace")
-    except OSError as error:
-        raise ConfigError(
-            f"{path}: cannot be written ({error.strerror})",
-            hint="choose a folder that you may write to",
-        ) from error
-    return path

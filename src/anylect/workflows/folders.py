@@ -18,3 +18,19 @@ def make_folder(path: Path) -> None:
             f"{path}: cannot be made a folder ({error.strerror})",
             hint="choose a folder that you may write to",
         ) from error
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file.
+
+    Raises:
+        ConfigError: When it cannot be written.
+    """
+    try:
+        # Names that are not UTF-8 are kept as `\\udcff`, which JSON reads back.
+        path.write_text(text, encoding="utf-8", errors="backslashreplace")
+    except OSError as error:
+        raise ConfigError(
+            f"{path}: cannot be written ({error.strerror})",
+            hint="choose another output, or make room",
+        ) from error

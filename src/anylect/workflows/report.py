@@ -22,6 +22,7 @@ from anylect.evaluation.scoreboard import Scoreboard, ScoredUtterance
 from anylect.progress import Progress, silent
 from anylect.training.journal import read_journal
 from anylect.workflows.compare import compare_stored, read_two, short_names
+from anylect.workflows.folders import make_folder, write_text
 from anylect.workflows.report_media import media_of
 
 
@@ -88,8 +89,9 @@ def report(config: ReportConfig, *, progress: Progress = silent) -> Written:
     else:
         page, data, text = _overview(stored, config)
     beside = config.output.with_suffix(".json")
-    _write(config.output, page)
-    _write(beside, json.dumps(data, ensure_ascii=False, indent=1) + "\n")
+    make_folder(config.output.parent)
+    write_text(config.output, page)
+    write_text(beside, json.dumps(data, ensure_ascii=False, indent=1) + "\n")
     return Written(config.output, beside, text)
 
 
@@ -282,13 +284,3 @@ def _figures(events: Iterable[dict[str, Any]], kind: str, name: str) -> list[tup
         for event in events
         if event.get("event") == kind and isinstance(event.get(name), (int, float))
     ]
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8", errors="backslashreplace")
-    except OSError as error:
-        raise ConfigError(
-            f"{path}: cannot be written ({error.strerror})", hint="choose another `--output`"
-        ) from error

@@ -9,7 +9,7 @@ from anylect.audio.load import probe
 from anylect.decoding.captions import SUFFIXES, CaptionOptions, Origin, write_hypothesis
 from anylect.errors import AnylectError, AudioError, ConfigError
 from anylect.recognizer import Recognizer
-from anylect.workflows.folders import make_folder
+from anylect.workflows.folders import make_folder, write_text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,11 +101,7 @@ def _output_paths(config: TranscribeConfig) -> list[Path | None]:
 def _save(written: str, path: Path) -> AnylectError | None:
     """Write a transcript; an error of one is no reason to lose the next."""
     try:
-        # Names that are not UTF-8 are kept as `\\udcff`, which JSON reads back.
-        path.write_text(written, encoding="utf-8", errors="backslashreplace")
-    except OSError as error:
-        return ConfigError(
-            f"{path}: cannot be written ({error.strerror})",
-            hint="choose another output folder, or make room",
-        )
+        write_text(path, written)
+    except ConfigError as error:
+        return error
     return None
