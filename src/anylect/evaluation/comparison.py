@@ -21,8 +21,6 @@ from anylect.text.recipes import written_without_spaces
 
 SIGNIFICANCE = 0.05
 """A difference is called shown when chance makes one as large less often than this."""
-POWER = 0.8
-"""Share of test sets that would show the smallest difference."""
 SHOWN_IDS = 3
 
 

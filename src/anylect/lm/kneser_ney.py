@@ -54,11 +54,6 @@ class Estimate:
     tables: NGramTables
     discounts: tuple[Discounts, ...]
 
-    @property
-    def fallbacks(self) -> tuple[Discounts, ...]:
-        """The orders whose discounts could not be estimated."""
-        return tuple(entry for entry in self.discounts if entry.fallback_reason)
-
 
 def estimate(
     counts: Sequence[CountTable],

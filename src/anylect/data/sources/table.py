@@ -105,12 +105,6 @@ def read_table(
         yield _build(row, _Columns(known, locator, f"{path}:{number}", split))
 
 
-def has_header(cells: list[str]) -> bool:
-    """Say whether a table's first row names a recording and a transcript."""
-    known = _recognize(dict.fromkeys(cells, ""), None)
-    return "audio" in known and "text" in known
-
-
 def _read_json(path: Path) -> Iterator[tuple[int, dict[str, object] | str]]:
     yield from read_objects(path)
 
