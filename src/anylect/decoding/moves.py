@@ -81,6 +81,7 @@ def _spell_on(search: Search, world: World, rules: Rules, here: Here) -> None:
     if here.node < world.gain.size and world.lexicon.edge_mask[here.node] != 0:
         lexicon = world.lexicon
         first, end = lexicon.first_edge[here.node], lexicon.first_edge[here.node + 1]
+        # Of many tokens most lead nowhere: an edge or two are looked at sooner than all of them.
         if end - first > FULL or lexicon.root_child.size <= MASK_BITS:
             _spell_offers(search, world, rules, here, offers)
         else:
