@@ -37,6 +37,14 @@ LETTERS = "aeiou"
 PITCHES_HZ = dict(zip(LETTERS, (300, 500, 800, 1300, 2100), strict=True))
 
 
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what needs a CUDA device where there is none, whatever `-m` says."""
+    if item.get_closest_marker("gpu"):
+        torch = pytest.importorskip("torch")
+        if not torch.cuda.is_available():
+            pytest.skip("no CUDA device")
+
+
 @pytest.fixture(autouse=True, scope="session")
 def one_thread() -> None:
     """Two threads on two busy cores are far slower than one, and sum in another order."""
